@@ -1,0 +1,5 @@
+"""`python -m calibar`."""
+
+from calibar.cli.main import main
+
+main()

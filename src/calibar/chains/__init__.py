@@ -1,0 +1,1 @@
+"""Bytes and RPC to facts: one package a chain."""

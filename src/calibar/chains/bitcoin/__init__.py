@@ -1,0 +1,1 @@
+"""Bitcoin: block files, scripts and addresses, networks."""

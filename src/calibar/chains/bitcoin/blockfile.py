@@ -1,0 +1,283 @@
+"""Find serialised blocks: in Bitcoin Core's `blocks` folder, in single block files, as raw blocks.
+
+A block file is a run of records: four magic bytes, a length (u32), a serialised block. Bitcoin Core (28 and later)
+XORs its files with the eight bytes of `xor.dat`, by position in the file; it allocates ahead, so a file may end in
+zeros (on disk, whether XORed or not); and the last record of a folder may be cut while the node writes it.
+Anything else that is not a record is refused. Source: Bitcoin Core, `src/node/blockstorage.cpp`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import mmap
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from calibar.chains.bitcoin.networks import NETWORKS, Network
+from calibar.errors import ChainError, DecodeError, UsageError
+
+HEADER = 80
+_BLK = re.compile(r"blk(\d{5,})\.dat$")
+_MAGICS = {network.magic: network for network in NETWORKS.values()}
+_HEX = re.compile(rb"[0-9A-Fa-f\s]+")
+
+
+@dataclass(frozen=True, slots=True)
+class FoundBlock:
+    """A block's place and header; hashes are in wire order (reversed when displayed)."""
+
+    hash: bytes
+    header: bytes
+    file: int
+    offset: int
+    """Where the serialised block begins in its file."""
+    size: int
+
+    @property
+    def previous(self) -> bytes:
+        """Hash of the block before."""
+        return self.header[4:36]
+
+    @property
+    def name(self) -> str:
+        """Hash as displayed."""
+        return self.hash[::-1].hex()
+
+
+@dataclass(slots=True)
+class Source:
+    """Open files with blocks in them. Close it, or use it as a context."""
+
+    network: Network
+    paths: list[Path]
+    key: bytes
+    """Eight bytes that the files are XORed with; zeros where they are plain."""
+    blocks: list[FoundBlock] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    """What was passed over, one line each."""
+    _data: list[mmap.mmap | bytes] = field(default_factory=list)
+
+    def close(self) -> None:
+        """Unmap all files."""
+        for data in self._data:
+            if isinstance(data, mmap.mmap):
+                data.close()
+        self._data.clear()
+
+    def __enter__(self) -> Source:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def copy(self, block: FoundBlock, out: NDArray[np.uint8]) -> None:
+        """Write a block's plain bytes to `out`, which has its size."""
+        out[:] = np.frombuffer(self._data[block.file], np.uint8, block.size, block.offset)
+        if any(self.key):
+            phase = block.offset % 8
+            pad = np.frombuffer((self.key * (block.size // 8 + 2))[phase : phase + block.size], np.uint8)
+            np.bitwise_xor(out, pad, out=out)
+
+    def where(self, block: FoundBlock) -> str:
+        """For error lines: hash, file and offset."""
+        return f"block {block.name} in {self.paths[block.file]} at byte {block.offset}"
+
+
+def _xor(data: bytes, key: bytes, offset: int) -> bytes:
+    phase = offset % 8
+    pad = (key * (len(data) // 8 + 2))[phase : phase + len(data)]
+    return (int.from_bytes(data, "little") ^ int.from_bytes(pad, "little")).to_bytes(len(data), "little")
+
+
+def _target(bits: int) -> int:
+    """Target of a compact difficulty; 0 where it is negative or overflows. Source: Core's arith_uint256::SetCompact."""
+    exponent, mantissa = bits >> 24, bits & 0x007FFFFF
+    if bits & 0x00800000 or mantissa == 0:
+        return 0
+    target = mantissa << 8 * (exponent - 3) if exponent > 3 else mantissa >> 8 * (3 - exponent)
+    return target if target < 1 << 256 else 0
+
+
+def header_work(header: bytes) -> int:
+    """Expected hashes behind a header: 2^256 / (target + 1)."""
+    return (1 << 256) // (_target(int.from_bytes(header[72:76], "little")) + 1)
+
+
+def check_proof_of_work(header: bytes, network: Network) -> bytes:
+    """Hash of an 80-byte header, in wire order; raises ChainError where it misses its own target or the network's."""
+    digest = hashlib.sha256(hashlib.sha256(header).digest()).digest()
+    target = _target(int.from_bytes(header[72:76], "little"))
+    if target == 0 or target > network.pow_limit:
+        raise ChainError(f"claims a difficulty ({header[72:76][::-1].hex()}) that {network.name} does not allow")
+    if int.from_bytes(digest, "little") > target:
+        raise ChainError(f"has no proof of work: hash {digest[::-1].hex()} is above its target")
+    return digest
+
+
+def _is_zero(data: mmap.mmap | bytes, start: int) -> bool:
+    step = 1 << 20
+    return all(not any(data[at : at + step]) for at in range(start, len(data), step))
+
+
+def _map(path: Path) -> mmap.mmap | bytes:
+    try:
+        with path.open("rb") as file:
+            size = file.seek(0, 2)
+            return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) if size else b""
+    except OSError as error:
+        raise UsageError(f"cannot read {path}: {error.strerror}") from None
+
+
+def _records(source: Source, index: int) -> Iterator[FoundBlock]:
+    """The block records of one file, in file order."""
+    data, path, key, network = source._data[index], source.paths[index], source.key, source.network
+    obfuscated = any(key)
+    at, size = 0, len(data)
+    while at < size:
+        raw = bytes(data[at : at + 8 + HEADER])
+        head = _xor(raw, key, at) if obfuscated else raw
+        magic, length = head[:4], int.from_bytes(head[4:8], "little")
+        if magic != network.magic:
+            if not any(raw) and _is_zero(data, at):
+                return
+            if len(raw) < 8 and network.magic.startswith(magic):
+                source.notes.append(f"{path}: the last record is cut at byte {at}; passed over")
+                return
+            if magic in _MAGICS:
+                raise UsageError(
+                    f"{path} at byte {at}: a {_MAGICS[magic].name} record, but {network.name} is being read; "
+                    f"pass --network {_MAGICS[magic].name}, or keep networks apart"
+                )
+            what = "no block record" if at else "not a block file"
+            hint = "the record before is cut or damaged" if at else _key_hint(raw[:4], source)
+            raise DecodeError(f"{path} at byte {at}: {what} (magic {magic.hex()}); {hint}")
+        if len(head) == 8 + HEADER and not HEADER < length <= network.max_block_bytes:
+            raise DecodeError(f"{path} at byte {at}: a record of {length} bytes is no block; the file is damaged")
+        if at + 8 + length > size or len(head) < 8 + HEADER:
+            source.notes.append(f"{path}: the last record is cut at byte {at}; passed over")
+            return
+        header = head[8:]
+        try:
+            digest = check_proof_of_work(header, network)
+        except ChainError as error:
+            raise ChainError(f"{path} at byte {at + 8}: the block {error}; the file is damaged") from None
+        yield FoundBlock(digest, header, index, at + 8, length)
+        at += 8 + length
+
+
+def _key_hint(raw: bytes, source: Source) -> str:
+    if any(source.key):
+        if raw in _MAGICS:
+            return "the file is plain, so xor.dat does not belong to it; move xor.dat away"
+        return "xor.dat does not fit it, or it is no block file"
+    return "if Bitcoin Core 28 or later wrote it, its xor.dat must lie beside it"
+
+
+def _read_key(folder: Path) -> bytes:
+    path = folder / "xor.dat"
+    if not path.exists():
+        return bytes(8)
+    key = path.read_bytes()
+    if len(key) != 8:
+        raise DecodeError(f"{path} has {len(key)} bytes, not 8; copy it again from the node's blocks folder")
+    return key
+
+
+def _block_files(path: Path) -> list[Path]:
+    for folder in (path, path / "blocks"):
+        found = sorted((int(m[1]), p) for p in folder.iterdir() if (m := _BLK.match(p.name))) if folder.is_dir() else []
+        if found:
+            return [p for _, p in found]
+    raise UsageError(f"{path} holds no blk*.dat file; give a Bitcoin Core `blocks` folder, a blk file or a raw block")
+
+
+def _raw_block(data: bytes) -> bytes | None:
+    """The block in a file that is one serialised block, in binary or hex; None where it cannot be one."""
+    if len(data) > HEADER and _HEX.fullmatch(data):
+        text = b"".join(data.split())
+        return bytes.fromhex(text.decode()) if len(text) % 2 == 0 and len(text) > 2 * HEADER else None
+    return data if len(data) > HEADER and int.from_bytes(data[:4], "little") > 0 else None
+
+
+def _detect(first: bytes, key: bytes) -> Network | None:
+    return _MAGICS.get(_xor(first, key, 0)) if len(first) == 4 else None
+
+
+def open_source(
+    places: Sequence[Path], network: Network | None = None, progress: Callable[[int, int], None] | None = None
+) -> Source:
+    """Open folders, block files or raw blocks and find every block in them; headers are checked for proof of work.
+
+    Without `network` the first record's magic says which one it is; raw blocks have none and are taken as mainnet's.
+    `progress(done, total)` is told bytes. Raises UsageError, DecodeError, ChainError.
+    """
+    paths: list[Path] = []
+    key: bytes | None = None
+    for place in places:
+        if not place.exists():
+            raise UsageError(f"there is no {place}; give a Bitcoin Core `blocks` folder, a blk file or a raw block")
+        files = _block_files(place) if place.is_dir() else [place]
+        found = _read_key(files[0].parent) if place.is_dir() or _BLK.match(place.name) else bytes(8)
+        if key is not None and found != key:
+            raise UsageError(f"{place} is XORed with another key than the source before it; ingest them one by one")
+        key = found
+        paths += files
+    source = Source(network or NETWORKS["mainnet"], paths, key or bytes(8))
+    try:
+        _find_blocks(source, network is not None, progress)
+    except BaseException:
+        source.close()
+        raise
+    if not source.blocks:
+        detail = f" ({source.notes[0]})" if source.notes else ""
+        raise UsageError(f"there are no blocks in {', '.join(map(str, places))}{detail}")
+    return source
+
+
+def _find_blocks(source: Source, network_given: bool, progress: Callable[[int, int], None] | None) -> None:
+    source._data.extend(_map(path) for path in source.paths)
+    total = sum(map(len, source._data))
+    known: set[bytes] = set()
+    done = 0
+    for index, data in enumerate(source._data):
+        first = bytes(data[:4])
+        detected = _detect(first, source.key)
+        if detected is not None and not network_given:
+            source.network, network_given = detected, True
+        if detected is None and not any(source.key) and not _BLK.match(source.paths[index].name):
+            found = _raw(source, index)
+        else:
+            found = _records(source, index)
+        for block in found:
+            if block.hash not in known:
+                known.add(block.hash)
+                source.blocks.append(block)
+            if progress:
+                progress(done + block.offset + block.size, total)
+        done += len(data)
+        if progress:
+            progress(done, total)
+
+
+def _raw(source: Source, index: int) -> Iterator[FoundBlock]:
+    path, network = source.paths[index], source.network
+    data = source._data[index]
+    if len(data) > 2 * network.max_block_bytes + 4096:
+        raise DecodeError(f"{path} is neither a block file (unknown magic {data[:4].hex()}) nor one raw block")
+    raw = _raw_block(bytes(data))
+    if raw is None or len(raw) > network.max_block_bytes:
+        raise DecodeError(f"{path} is neither a block file (unknown magic {bytes(data[:4]).hex()}) nor a raw block")
+    try:
+        digest = check_proof_of_work(raw[:HEADER], network)
+    except ChainError as error:
+        raise ChainError(
+            f"{path}: read as a raw block of {network.name}, it {error}; name its --network, or the file is damaged"
+        ) from None
+    if raw is not data:
+        source._data[index] = raw
+    yield FoundBlock(digest, raw[:HEADER], index, 0, len(raw))

@@ -1,0 +1,69 @@
+"""What commands share: `--json`, files that are written whole, progress bars."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import click
+
+from calibar.errors import UsageError
+
+Progress = Callable[[str, int, int], None]
+
+json_option = click.option(
+    "--json", "json_file", metavar="FILE", help="Write one JSON document to FILE; `-` is standard output."
+)
+
+
+def write_bytes(file: str, data: bytes) -> None:
+    """Write to FILE whole or not at all; `-` is standard output. Raises UsageError where FILE cannot be written."""
+    if file == "-":
+        sys.stdout.buffer.write(data)
+        sys.stdout.buffer.flush()
+        return
+    path = Path(file)
+    temporary = path.with_name(path.name + ".part")
+    try:
+        temporary.write_bytes(data)
+        temporary.replace(path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise UsageError(f"cannot write {path}: {error.strerror}") from None
+
+
+def write_json(file: str, document: Mapping[str, Any]) -> None:
+    """Write a document for people's scripts."""
+    write_bytes(file, (json.dumps(document, indent=2, ensure_ascii=False) + "\n").encode())
+
+
+@contextmanager
+def progress_bar(quiet: bool = False) -> Iterator[Progress | None]:
+    """A bar on standard error where that is a terminal; None elsewhere."""
+    if quiet or not sys.stderr.isatty():
+        yield None
+        return
+    from rich.console import Console  # noqa: PLC0415
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn  # noqa: PLC0415
+
+    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        tasks: dict[str, Any] = {}
+
+        def say(what: str, done: int, total: int) -> None:
+            if what not in tasks:
+                tasks[what] = bar.add_task(what, total=total)
+            bar.update(tasks[what], completed=done, total=total)
+
+        yield say
+
+
+def console() -> Any:
+    """A rich console on standard output; as wide as addresses need where nobody sets a width."""
+    from rich.console import Console  # noqa: PLC0415
+
+    return Console(width=None if sys.stdout.isatty() else 200, highlight=False)

@@ -1,0 +1,60 @@
+"""`calibar trace`: follow coins."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+
+import click
+
+from calibar.cli.output import console, json_option, write_bytes
+from calibar.errors import UsageError
+
+
+@click.command("trace")
+@click.argument("references", nargs=-1, required=True, metavar="REF...")
+@click.option("--ledger", "folder", required=True, type=click.Path(path_type=Path), help="Folder of the ledger.")
+@click.option("--method", default="fifo", show_default=True, help="fifo or haircut.")
+@click.option("--unit", default="coin", show_default=True, help="What is followed: coin.")
+@click.option("--direction", default="forward", show_default=True, help="forward.")
+@click.option(
+    "--fees", default="stop", show_default=True, help="stop: a fee leaves the trail; follow: into the coinbase."
+)
+@click.option("--as-of", type=int, metavar="H", help="Look at the chain up to height H only.")
+@click.option("--max-hops", type=int, metavar="N", help="Follow no further than N transactions.")
+@click.option("--min-amount", type=int, metavar="N", help="Do not follow coins with less than N traced satoshi.")
+@click.option("--stop", "stops", multiple=True, metavar="NAME", help="Stop rule by name; `none` turns them off.")
+@click.option("--segments", is_flag=True, help="List the order of units inside each coin too (fifo).")
+@json_option
+@click.option("--html", "html_file", metavar="FILE", help="Write one self-contained page with the picture of the flow.")
+@click.option("--language", type=click.Choice(["en", "es"]), default="en", show_default=True, help="Of table and page.")
+def command(
+    references: tuple[str, ...],
+    folder: Path,
+    json_file: str | None,
+    html_file: str | None,
+    stops: tuple[str, ...],
+    language: Literal["en", "es"],
+    **policy: Any,
+) -> None:
+    """Follow REFs and say where their value rests now, to the satoshi.
+
+    REF is txid:vout, a txid (all its outputs) or an address (all coins paid to it); REF=AMOUNT labels only that many
+    satoshi of it. Several REFs are several labels, S0, S1, ...
+    """
+    from calibar import open as open_ledger  # noqa: PLC0415
+
+    for name in stops:
+        if name != "none":
+            raise UsageError(f"there is no stop rule {name!r} yet; use --min-amount, --max-hops, or `--stop none`")
+    if json_file == "-" and html_file == "-":
+        raise UsageError("--json and --html cannot both go to standard output; name a file for one")
+    trail = open_ledger(folder).trace(*references, **policy)
+    if json_file:
+        write_bytes(json_file, trail.json())
+    if html_file:
+        write_bytes(html_file, trail.html(language).encode())
+    if "-" not in (json_file, html_file):
+        from calibar.trail.table import show  # noqa: PLC0415
+
+        show(trail.document, console(), language=language)

@@ -1,0 +1,1 @@
+"""One chain's facts as stored here, in chain order."""

@@ -1,0 +1,160 @@
+"""Look for damage in a stored ledger: every byte against its sums, every sum against its facts."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+
+from calibar.chains.bitcoin.blockfile import check_proof_of_work, header_work
+from calibar.errors import CalibarError, ChainError, DamageError
+from calibar.kernels import audit
+from calibar.ledger.columns import CHUNK, SUM, as_array, as_bytes, map_file, sums_path
+from calibar.ledger.manifest import read
+from calibar.ledger.schema import COLUMNS, UNKNOWN
+from calibar.ledger.snapshot import INDEX, LAST_COIN, Snapshot
+
+Progress = Callable[[str, int, int], None]
+
+_OFFSETS = {
+    "blocks.first_tx": "transactions",
+    "blocks.first_address": "addresses",
+    "blocks.first_coinbase_byte": "coinbases",
+    "transactions.first_input": "inputs",
+    "transactions.first_coin": "coins",
+    "addresses.first_byte": "scripts",
+}
+_TRANSACTION = {
+    audit.BAD_INPUT: "spends a coin that is not before it",
+    audit.BAD_SPEND: "spends a coin that says it is spent elsewhere, or not at all",
+    audit.BAD_FEE: "has a fee that is not inputs minus outputs",
+}
+
+
+def check(folder: Path, progress: Progress | None = None) -> list[str]:
+    """All damage found, one line each; an empty list is a sound ledger.
+
+    Raises LedgerError where there is no ledger, or one of a newer format.
+    """
+    damage: list[str] = []
+    try:
+        read(folder)
+        snapshot = Snapshot(folder)
+        for look in (_bytes, _offsets, _headers, _sums, _index):
+            damage.extend(look(snapshot, progress or (lambda *_: None)))
+            if damage and look is not _headers:
+                break
+    except DamageError as error:
+        damage.append(str(error))
+    return damage
+
+
+def _bytes(snapshot: Snapshot, progress: Progress) -> Iterator[str]:
+    total = sum(column.length(snapshot.counts[column.table]) for column in COLUMNS)
+    done = 0
+    for column in COLUMNS:
+        data = snapshot[column.key]
+        length = column.length(snapshot.counts[column.table])
+        if column.digested:
+            view = as_bytes(data)
+            sums = bytes(map_file(sums_path(snapshot.folder, column), length // CHUNK * SUM))
+            for chunk in range(length // CHUNK + 1):
+                piece = view[chunk * CHUNK : (chunk + 1) * CHUNK]
+                digest = hashlib.sha256(piece).digest()
+                full = (chunk + 1) * CHUNK <= length
+                expected = (
+                    sums[chunk * SUM : (chunk + 1) * SUM]
+                    if full
+                    else bytes.fromhex(snapshot.manifest.tails[column.key])
+                )
+                if digest != expected:
+                    first = chunk * CHUNK
+                    yield f"{column.key}.bin: bytes {first} to {first + len(piece)} are not what was committed"
+                progress("summing", done + min((chunk + 1) * CHUNK, length), total)
+        done += length
+
+
+def _offsets(snapshot: Snapshot, _progress: Progress) -> Iterator[str]:
+    for key, table in _OFFSETS.items():
+        offsets = snapshot[key]
+        fall = audit.first_fall(offsets)
+        if fall >= 0 or int(offsets[-1]) != snapshot.counts[table]:
+            yield f"{key}.bin does not count the {snapshot.counts[table]} {table}"
+
+
+def _headers(snapshot: Snapshot, progress: Progress) -> Iterator[str]:
+    previous: bytes | None = None
+    work = 0
+    headers, hashes, works = snapshot["blocks.header"], snapshot["blocks.hash"], snapshot["blocks.work"]
+    for block in range(snapshot.counts["blocks"]):
+        header = bytes(headers[block])
+        place = f"block {snapshot.manifest.base + block}"
+        try:
+            digest = check_proof_of_work(header, snapshot.network)
+        except ChainError as error:
+            yield f"{place} {error}"
+            return
+        if digest != bytes(hashes[block]):
+            yield f"{place}: its hash is not its header's"
+            return
+        if previous is None and not snapshot.manifest.island and digest[::-1].hex() != snapshot.network.genesis:
+            yield f"{place} is not {snapshot.network.name}'s genesis"
+        if previous is not None and header[4:36] != previous:
+            yield f"{place} does not follow the block before it"
+        work += header_work(header)
+        if work != int.from_bytes(bytes(works[block]), "big"):
+            yield f"{place}: its work is not the sum of the headers'"
+            return
+        previous = digest
+        if block % 1024 == 0:
+            progress("headers", block, snapshot.counts["blocks"])
+
+
+def _sums(snapshot: Snapshot, progress: Progress) -> Iterator[str]:
+    progress("re-adding", 0, 1)
+    status, tx, unspent, spent = audit.recount(
+        snapshot["transactions.first_input"],
+        snapshot["transactions.first_coin"],
+        snapshot["transactions.fee"],
+        snapshot["coins.value"],
+        snapshot["coins.spent_by"],
+        snapshot["inputs.coin"],
+    )
+    if status != audit.OK:
+        yield f"transaction {snapshot.txid(tx)} {_TRANSACTION[status]}"
+        return
+    if spent != snapshot.counts["inputs"] - snapshot.counts["outside"]:
+        yield f"coins.spent_by.bin marks {spent} coins as spent, but {snapshot.counts['inputs']} inputs spend"
+    if snapshot.counts["blocks"] and unspent != int(snapshot["blocks.unspent_value"][-1]):
+        said = int(snapshot["blocks.unspent_value"][-1])
+        yield f"blocks.unspent_value.bin says {said} satoshi, the coins say {unspent}"
+    fees, first = snapshot["transactions.fee"], snapshot["blocks.first_tx"]
+    for block in range(snapshot.counts["blocks"]):
+        of_block = fees[int(first[block]) : int(first[block + 1])]
+        expected = UNKNOWN if (of_block < 0).any() else int(of_block.sum())
+        if int(snapshot["blocks.fees"][block]) != expected:
+            yield f"block {snapshot.manifest.base + block}: its fees are not the sum of its transactions'"
+            return
+    progress("re-adding", 1, 1)
+
+
+def _index(snapshot: Snapshot, progress: Progress) -> Iterator[str]:
+    progress("index", 0, 1)
+    lost = audit.first_lost_txid(snapshot.slots("txids"), snapshot["transactions.txid"])
+    if lost >= 0:
+        yield f"the index does not find transaction {snapshot.txid(lost)}"
+    addresses = snapshot.counts["addresses"]
+    if audit.count_ids(snapshot.slots("addresses"), addresses) != addresses:
+        yield f"the index does not hold all {addresses} addresses"
+    try:
+        heads = as_array(map_file(snapshot.folder / INDEX / LAST_COIN, 8 * addresses), np.dtype("<i8"))
+    except CalibarError as error:
+        yield str(error)
+        return
+    heads.flags.writeable = False
+    link = audit.first_bad_link(snapshot["coins.address"], snapshot["coins.previous"], heads, addresses)
+    if link >= 0:
+        yield f"coin {snapshot.coin_name(link)} is not in its address's list"
+    progress("index", 1, 1)

@@ -1,0 +1,91 @@
+"""The tables of a Bitcoin ledger: which columns there are, their types, and what they mean.
+
+Ids are dense and in chain order. Offset columns have one entry more than rows: entry i is where row i begins, the
+last one is the end. Amounts are satoshi. Everything is little-endian.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+FORMAT: Final = 1
+UNSPENT: Final = int(np.iinfo(np.int64).max)
+UNKNOWN: Final = -1
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column, one file."""
+
+    table: str
+    name: str
+    dtype: np.dtype[np.generic]
+    width: int
+    """Numbers a row: 1, or the bytes of a fixed-size string."""
+    offsets: bool
+    """Whether it is an offset column (rows + 1 entries)."""
+    digested: bool
+    """Whether it belongs to the ledger's digest: facts do, places in files and what is changed in place do not."""
+
+    @property
+    def key(self) -> str:
+        """`table.name`: also the file's stem."""
+        return f"{self.table}.{self.name}"
+
+    @property
+    def row_bytes(self) -> int:
+        """Bytes of one entry."""
+        return int(self.dtype.itemsize) * self.width
+
+    def length(self, rows: int) -> int:
+        """Bytes of the file with `rows` committed rows."""
+        return (rows + self.offsets) * self.row_bytes
+
+
+def _column(key: str, dtype: str, width: int = 1, *, offsets: bool = False, digested: bool = True) -> Column:
+    table, name = key.split(".")
+    return Column(table, name, np.dtype(dtype), width, offsets, digested)
+
+
+COLUMNS: Final[tuple[Column, ...]] = (
+    _column("blocks.header", "u1", 80),
+    _column("blocks.hash", "u1", 32),  # wire order
+    _column("blocks.work", "u1", 32),  # of the chain up to here, big-endian
+    _column("blocks.size", "<u4"),  # bytes
+    _column("blocks.first_tx", "<i8", offsets=True),
+    _column("blocks.first_address", "<i8", offsets=True),  # addresses first seen in this block
+    _column("blocks.first_coinbase_byte", "<i8", offsets=True),
+    _column("blocks.fees", "<i8"),  # of all its transactions; -1 where one is unknown
+    _column("blocks.unspent_value", "<i8"),  # after this block, in coins that nothing spends
+    _column("blocks.utxo_coins", "<i8"),  # after this block, as Bitcoin Core counts
+    _column("blocks.utxo_value", "<i8"),
+    _column("blocks.file", "<u4", digested=False),  # row of sources.json
+    _column("blocks.offset", "<i8", digested=False),
+    _column("coinbases.byte", "u1"),  # scripts of all coinbase inputs, one after the other
+    _column("transactions.txid", "u1", 32),  # wire order
+    _column("transactions.version", "<u4"),
+    _column("transactions.locktime", "<u4"),
+    _column("transactions.size", "<u4"),
+    _column("transactions.weight", "<u4"),
+    _column("transactions.fee", "<i8"),  # 0 for a coinbase, -1 where an input's value is unknown
+    _column("transactions.first_input", "<i8", offsets=True),
+    _column("transactions.first_coin", "<i8", offsets=True),
+    _column("coins.value", "<i8"),
+    _column("coins.address", "<i8"),
+    _column("coins.previous", "<i8"),  # the coin before it on the same address, -1 for the first
+    _column("coins.spent_by", "<i8", digested=False),  # the spending input; an id not below the inputs is unspent
+    _column("inputs.coin", "<i8"),  # -1 for a coin from outside an island
+    _column("inputs.sequence", "<u4"),
+    _column("addresses.kind", "u1"),
+    _column("addresses.first_byte", "<i8", offsets=True),
+    _column("scripts.byte", "u1"),
+    _column("outside.input", "<i8"),  # inputs of an island that spend coins from outside
+    _column("outside.txid", "u1", 32),
+    _column("outside.output", "<u4"),
+)
+BY_KEY: Final = {column.key: column for column in COLUMNS}
+TABLES: Final = tuple(dict.fromkeys(column.table for column in COLUMNS))
+IN_PLACE: Final = "coins.spent_by"

@@ -1,0 +1,222 @@
+"""A committed state of a ledger, read-only: columns by name, lookups, and what `ledger info` says."""
+
+from __future__ import annotations
+
+import hashlib
+import mmap
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from calibar.chains.bitcoin.networks import Network, network
+from calibar.chains.bitcoin.script import address_of, script_of
+from calibar.errors import DamageError, UsageError
+from calibar.ledger import manifest as manifests
+from calibar.ledger.columns import CHUNK, SUM, as_array, map_column, map_file, sums_path
+from calibar.ledger.schema import BY_KEY, COLUMNS, UNSPENT
+
+INDEX = "index"
+LAST_COIN = "last_coin"
+
+
+def slots_path(folder: Path, name: str, slots: int) -> Path:
+    """File of a hash table of that many slots."""
+    return folder / INDEX / f"{name}-{slots}.slots"
+
+
+class Snapshot:
+    """A ledger as it was committed when this was opened. Ids stay inside; outside, coins are `txid:vout`."""
+
+    def __init__(self, folder: Path) -> None:
+        """Open in milliseconds: nothing is read but the manifest. Raises LedgerError."""
+        self.folder = folder
+        self.manifest = manifests.read(folder)
+        self._columns: dict[str, NDArray[Any]] = {}
+
+    @property
+    def network(self) -> Network:
+        """The ledger's network."""
+        return network(self.manifest.network)
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Rows by table."""
+        return self.manifest.counts
+
+    @property
+    def height(self) -> int:
+        """Height of the tip."""
+        return self.manifest.height
+
+    def is_current(self) -> bool:
+        """Whether no reorganisation has given up ids since this was opened; if not, open again."""
+        return manifests.read(self.folder).generation == self.manifest.generation
+
+    def __getitem__(self, key: str) -> NDArray[Any]:
+        """A column by its key, such as `coins.value`."""
+        if key not in self._columns:
+            column = BY_KEY[key]
+            self._columns[key] = map_column(self.folder, column, self.counts[column.table])
+        return self._columns[key]
+
+    def slots(self, name: str) -> NDArray[np.uint64]:
+        """A hash table: `txids` or `addresses`."""
+        size = self.manifest.index[name]
+        array = as_array(map_file(slots_path(self.folder, name, size), size * 8), np.dtype("<u8"))
+        array.flags.writeable = False
+        return array
+
+    # Facts by id.
+
+    def block_hash(self, block: int) -> str:
+        """Hash of the block in that row, as displayed."""
+        return bytes(self["blocks.hash"][block])[::-1].hex()
+
+    def block_time(self, block: int) -> int:
+        """Time in the block's header, seconds since 1970 UTC."""
+        return int.from_bytes(bytes(self["blocks.header"][block, 68:72]), "little")
+
+    def txid(self, transaction: int) -> str:
+        """Id of a transaction, as displayed."""
+        return bytes(self["transactions.txid"][transaction])[::-1].hex()
+
+    def block_of(self, transaction: int) -> int:
+        """Row of the block that holds a transaction."""
+        return int(np.searchsorted(self["blocks.first_tx"], transaction, "right")) - 1
+
+    def transaction_of(self, coin: int) -> int:
+        """The transaction that made a coin."""
+        return int(np.searchsorted(self["transactions.first_coin"], coin, "right")) - 1
+
+    def coin_name(self, coin: int) -> str:
+        """`txid:vout` of a coin."""
+        transaction = self.transaction_of(coin)
+        return f"{self.txid(transaction)}:{coin - int(self['transactions.first_coin'][transaction])}"
+
+    def outside_name(self, input_: int) -> str:
+        """`txid:vout` of a coin from outside an island, by the input that spends it."""
+        row = int(np.searchsorted(self["outside.input"], input_))
+        return f"{bytes(self['outside.txid'][row])[::-1].hex()}:{int(self['outside.output'][row])}"
+
+    def script(self, address: int) -> bytes:
+        """scriptPubKey of an address."""
+        start, end = self["addresses.first_byte"][address : address + 2]
+        return bytes(self["scripts.byte"][start:end])
+
+    def address_name(self, address: int) -> str:
+        """Address as text; `script:<sha256>` where the script has no address form."""
+        return address_of(self.script(address), self.network)
+
+    def height_of(self, block: int) -> int | None:
+        """Height of a block's row; None in an island of unknown heights."""
+        return self.manifest.base + block if self.manifest.heights_known else None
+
+    # Ids by name.
+
+    def find_transaction(self, txid: str) -> int:
+        """Id of the (latest) transaction with this id; raises UsageError where there is none."""
+        from calibar.kernels.compiled import u64  # noqa: PLC0415
+        from calibar.kernels.index import find_candidates  # noqa: PLC0415
+
+        wire = bytes.fromhex(txid)[::-1]
+        candidates = np.empty(64, np.int64)
+        if self.counts["transactions"]:
+            key = u64(int.from_bytes(wire[:8], "little"))
+            found = find_candidates(self.slots("txids"), key, self.counts["transactions"], candidates)
+            for identity in sorted(candidates[:found].tolist(), reverse=True):
+                if bytes(self["transactions.txid"][identity]) == wire:
+                    return int(identity)
+        raise UsageError(f"no transaction {txid} in {self.folder} (up to height {self.height}); check it, or ingest on")
+
+    def find_address(self, text: str) -> int | None:
+        """Id of an address or `script:<sha256>`; None where the ledger never saw it. Raises AddressError."""
+        from calibar.kernels.compiled import u64  # noqa: PLC0415
+        from calibar.kernels.index import find_candidates  # noqa: PLC0415
+
+        if text.startswith("script:"):
+            try:
+                digest = bytes.fromhex(text.removeprefix("script:"))
+            except ValueError:
+                digest = b""
+            if len(digest) != 32:
+                raise UsageError(f"{text} is no script: after `script:` there must be the 64 hex digits of its SHA-256")
+        else:
+            digest = hashlib.sha256(script_of(text, self.network)).digest()
+        candidates = np.empty(64, np.int64)
+        if self.counts["addresses"]:
+            key = u64(int.from_bytes(digest[:8], "big"))
+            found = find_candidates(self.slots("addresses"), key, self.counts["addresses"], candidates)
+            for identity in candidates[:found].tolist():
+                if hashlib.sha256(self.script(identity)).digest() == digest:
+                    return int(identity)
+        return None
+
+    def coins_of(self, address: int) -> NDArray[np.int64]:
+        """All coins paid to an address, in chain order."""
+        count = self.counts["coins"]
+        heads = as_array(map_file(self.folder / INDEX / LAST_COIN, 8 * (address + 1)), np.dtype("<i8"))
+        coin = int(heads[address])
+        if coin >= count:  # a writer is ahead of this snapshot
+            return np.flatnonzero(self["coins.address"] == address)
+        coins: list[int] = []
+        previous = self["coins.previous"]
+        while coin >= 0:
+            if coins and coin >= coins[-1]:
+                raise DamageError(
+                    f"{self.folder}: the coins of an address do not form a list; run `calibar ledger check`"
+                )
+            coins.append(coin)
+            coin = int(previous[coin])
+        return np.array(coins[::-1], np.int64)
+
+    # The whole.
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 over all facts: equal for equal chains, however and in how many steps they were ingested."""
+        total = hashlib.sha256()
+        for column in COLUMNS:
+            if not column.digested:
+                continue
+            length = column.length(self.counts[column.table])
+            total.update(f"{column.key} {length}\n".encode())
+            total.update(bytes(map_file(sums_path(self.folder, column), length // CHUNK * SUM, mmap.ACCESS_READ)))
+            total.update(bytes.fromhex(self.manifest.tails[column.key]))
+        return total.hexdigest()
+
+    def info(self) -> dict[str, Any]:
+        """What the ledger holds, as `calibar ledger info --json` prints it; amounts in satoshi, unknown is None."""
+        blocks, coins, inputs = (self.counts[table] for table in ("blocks", "coins", "inputs"))
+        last = blocks - 1
+        fees = self["blocks.fees"]
+        return {
+            "network": self.manifest.network,
+            "height": self.height_of(last) if blocks else None,
+            "tip": self.block_hash(last) if blocks else None,
+            "blocks": blocks,
+            "transactions": self.counts["transactions"],
+            "coins": coins,
+            "inputs": inputs,
+            "addresses": self.counts["addresses"],
+            "unspent_coins": coins - (inputs - self.counts["outside"]),
+            "unspent_value": int(self["blocks.unspent_value"][last]) if blocks else 0,
+            "utxo_set_coins": int(self["blocks.utxo_coins"][last]) if blocks else 0,
+            "utxo_set_value": int(self["blocks.utxo_value"][last]) if blocks else 0,
+            "fees": None if (fees < 0).any() else int(fees.sum()),
+            "bytes": int(self["blocks.size"].sum(dtype=np.int64)),
+            "island": self.manifest.island,
+            "unknown_inputs": self.counts["outside"],
+            "first_height": self.height_of(0) if blocks else None,
+            "digest": self.digest if blocks else None,
+        }
+
+    def input_limit(self, blocks: int) -> int:
+        """Inputs of the first `blocks` blocks: a spend by an input at or above it is later."""
+        return int(self["transactions.first_input"][int(self["blocks.first_tx"][blocks])])
+
+    def is_unspent(self, coin: int) -> bool:
+        """Whether nothing in this snapshot spends a coin."""
+        return int(self["coins.spent_by"][coin]) >= min(self.counts["inputs"], UNSPENT)

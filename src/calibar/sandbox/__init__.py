@@ -1,0 +1,1 @@
+"""Chains with known truth, written as genuine block files."""

@@ -1,0 +1,1 @@
+"""Stories with a known truth, one a file."""

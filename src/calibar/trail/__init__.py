@@ -1,0 +1,1 @@
+"""Follow the money: one method, one meaning, sums that re-add."""

@@ -1,0 +1,273 @@
+"""A trail as its JSON document: the shape that docs/tracing.md defines and other people's checks read."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from calibar.kernels import taint
+from calibar.kernels.cuts import CLEAN
+from calibar.kernels.scripts import OP_RETURN
+from calibar.kernels.spends import MAX_SCRIPT
+from calibar.kernels.taint import Sources, Walk
+from calibar.ledger.snapshot import Snapshot
+from calibar.trail.policy import DEFINITION, Policy
+from calibar.trail.references import Reference
+
+VERSION_KEYS = ("calibar", "digest")
+"""Outside the digest: the software's version and the digest itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trail:
+    """The result of one tracing. Amounts are satoshi."""
+
+    document: Mapping[str, Any]
+
+    def json(self) -> bytes:
+        """RFC 8785 canonical bytes: same inputs, same bytes."""
+        import rfc8785  # noqa: PLC0415
+
+        return rfc8785.dumps(dict(self.document))
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the canonical document without software version and digest."""
+        return str(self.document["digest"])
+
+    @property
+    def steps(self) -> list[dict[str, Any]]:
+        """Transactions that traced value went through, in chain order."""
+        return list(self.document["steps"])
+
+    @property
+    def holdings(self) -> list[dict[str, Any]]:
+        """Where traced value rests, in coin order."""
+        return list(self.document["holdings"])
+
+    @property
+    def totals(self) -> dict[str, dict[str, int]]:
+        """By label: in = held + stopped + fees + burnt."""
+        return dict(self.document["totals"])
+
+    def html(self, language: str = "en") -> str:
+        """One self-contained page with the picture and the tables."""
+        from calibar.trail.page import render  # noqa: PLC0415
+
+        return render(self.document, language=language)
+
+    def to_networkx(self) -> Any:
+        """A directed graph of transactions; edges are coins with `value` and `traced`. Needs networkx."""
+        import networkx  # noqa: PLC0415
+
+        graph = networkx.MultiDiGraph()
+        made: dict[str, str] = {}
+        for step in self.document["steps"]:
+            graph.add_node(step["txid"], height=step["height"], time=step["time"], hop=step["hop"])
+            made |= {output["coin"]: step["txid"] for output in step["outputs"]}
+            for entry in step["inputs"]:
+                if entry["traced"] and entry["coin"]:
+                    maker = made.get(entry["coin"], entry["coin"].split(":")[0])
+                    graph.add_edge(maker, step["txid"], key=entry["coin"], **{k: entry[k] for k in ("value", "traced")})
+        return graph
+
+
+def digest_of(document: Mapping[str, Any]) -> str:
+    """SHA-256 of a trail's canonical document, whoever wrote it."""
+    import rfc8785  # noqa: PLC0415
+
+    return hashlib.sha256(rfc8785.dumps({k: v for k, v in document.items() if k not in VERSION_KEYS})).hexdigest()
+
+
+def build(
+    snapshot: Snapshot, policy: Policy, blocks: int, references: Sequence[Reference], sources: Sources, walked: Walk
+) -> Trail:
+    """Put names to a walk's ids."""
+    from calibar import __version__  # noqa: PLC0415
+
+    content = _Builder(snapshot, policy, sources, walked)
+    document: dict[str, Any] = {
+        "definition": DEFINITION,
+        "ledger": {
+            "network": snapshot.manifest.network,
+            "height": snapshot.height_of(snapshot.counts["blocks"] - 1),
+            "tip": snapshot.block_hash(snapshot.counts["blocks"] - 1),
+        },
+        "labels_digest": None,
+        "entities_digest": None,
+        "rules": {},
+        "policy": policy.document(snapshot.height_of(blocks - 1)),
+        "sources": content.sources(),
+        "steps": content.steps(),
+        "holdings": content.holdings(),
+        "totals": content.totals(len(references)),
+    }
+    document["calibar"] = __version__
+    document["digest"] = digest_of(document)
+    return Trail(document)
+
+
+class _Builder:
+    def __init__(self, snapshot: Snapshot, policy: Policy, sources: Sources, walked: Walk) -> None:
+        self.snapshot, self.policy, self.rows, self.walk = snapshot, policy, sources, walked
+        self.record = {coin: i for i, coin in enumerate(walked.coin.tolist())}
+        self.born: dict[int, dict[int, int]] = {}
+        for coin, label, amount in zip(
+            *(a.tolist() for a in (sources.coin, sources.label, sources.amount)), strict=True
+        ):
+            if amount:
+                self.born.setdefault(coin, {})[label] = amount
+        self.fees: dict[int, tuple[int, int]] = {}
+
+    def amounts(self, start: int, end: int) -> dict[int, int]:
+        """Units of each label in a segment range, by label."""
+        sums: dict[int, int] = {}
+        labels, amounts = self.walk.label[start:end].tolist(), self.walk.amount[start:end].tolist()
+        for label, amount in zip(labels, amounts, strict=True):
+            if label != CLEAN:
+                sums[label] = sums.get(label, 0) + amount
+        return dict(sorted(sums.items()))
+
+    def traced(self, start: int, end: int, without: Mapping[int, int] | None = None) -> dict[str, Any]:
+        """The entries `traced` (and `segments` where asked for) of a segment range."""
+        sums = self.amounts(start, end)
+        for label, amount in (without or {}).items():
+            sums[label] -= amount
+        entry: dict[str, Any] = {"traced": {f"S{label}": amount for label, amount in sums.items() if amount}}
+        if self.policy.segments and end > start:
+            labels, amounts = self.walk.label[start:end].tolist(), self.walk.amount[start:end].tolist()
+            names = ["clean" if label == CLEAN else f"S{label}" for label in labels]
+            entry["segments"] = [list(pair) for pair in zip(names, amounts, strict=True)]
+        return entry
+
+    def range_of(self, coin: int) -> tuple[int, int]:
+        """Segment range of a coin; empty where it carries nothing."""
+        record = self.record.get(coin)
+        if record is None:
+            return 0, 0
+        return int(self.walk.start[2 * record]), int(self.walk.start[2 * record + 1])
+
+    def sources(self) -> list[dict[str, Any]]:
+        rows = self.rows
+        order = np.lexsort((rows.coin, rows.label))
+        return [
+            {
+                "label": f"S{int(rows.label[i])}",
+                "coin": self.snapshot.coin_name(int(rows.coin[i])),
+                "amount": int(rows.amount[i]),
+            }
+            for i in order
+        ]
+
+    def steps(self) -> list[dict[str, Any]]:
+        transactions = self.walk.step_tx.tolist()
+        self.fees = {tx: self.leak(i) for i, tx in enumerate(transactions)}
+        return [self.step(i) for i in sorted(range(len(transactions)), key=transactions.__getitem__)]
+
+    def leak(self, step: int) -> tuple[int, int]:
+        return int(self.walk.step_leak[2 * step]), int(self.walk.step_leak[2 * step + 1])
+
+    def is_coinbase(self, tx: int) -> bool:
+        first = self.snapshot["blocks.first_tx"]
+        return int(first[np.searchsorted(first, tx)]) == tx
+
+    def step(self, step: int) -> dict[str, Any]:
+        snapshot, tx = self.snapshot, int(self.walk.step_tx[step])
+        block = snapshot.block_of(tx)
+        first, end = (int(x) for x in snapshot["transactions.first_coin"][tx : tx + 2])
+        document: dict[str, Any] = {
+            "txid": snapshot.txid(tx),
+            "height": snapshot.height_of(block),
+            "time": snapshot.block_time(block),
+            "hop": int(self.walk.step_hop[step]),
+            "proof": "proven",
+            "inputs": [],
+            "outputs": [self.output(coin) for coin in range(first, end)],
+        }
+        leaked = self.traced(*self.leak(step))
+        if self.is_coinbase(tx):
+            document["inputs"] = self.coinbase_inputs(block)
+            burnt = sum(entry["value"] for entry in document["inputs"]) - sum(o["value"] for o in document["outputs"])
+            document |= {"fee": 0, "fee_traced": {}, "burnt": burnt}
+            return document | {f"burnt_{key}": value for key, value in leaked.items()}
+        inputs = (int(x) for x in snapshot["transactions.first_input"][tx : tx + 2])
+        document["inputs"] = [self.input(int(coin)) for coin in snapshot["inputs.coin"][slice(*inputs)]]
+        document["fee"] = int(snapshot["transactions.fee"][tx])
+        return document | {f"fee_{key}": value for key, value in leaked.items()}
+
+    def input(self, coin: int) -> dict[str, Any]:
+        """A coin as it enters: clean where it was stopped."""
+        record = self.record.get(coin)
+        enters = record is not None and int(self.walk.state[record]) == taint.SPENT
+        entry = {"coin": self.snapshot.coin_name(coin), "value": int(self.snapshot["coins.value"][coin])}
+        return entry | self.traced(*(self.range_of(coin) if enters else (0, 0)))
+
+    def coinbase_inputs(self, block: int) -> list[dict[str, Any]]:
+        """The subsidy, then every fee of the block."""
+        snapshot = self.snapshot
+        height = snapshot.height_of(block)
+        assert height is not None  # noqa: S101  (without heights no coinbase is followed)
+        entries: list[dict[str, Any]] = [
+            {"coin": None, "subsidy": True, "value": snapshot.network.subsidy(height), "traced": {}}
+        ]
+        first, end = (int(x) for x in snapshot["blocks.first_tx"][block : block + 2])
+        for tx in range(first + 1, end):
+            fee = int(snapshot["transactions.fee"][tx])
+            if fee:
+                entry = {"coin": None, "fee_of": snapshot.txid(tx), "value": fee}
+                entries.append(entry | self.traced(*self.fees.get(tx, (0, 0))))
+        return entries
+
+    def output(self, coin: int) -> dict[str, Any]:
+        """A coin as its transaction made it; what a source labels at its birth is not this transaction's doing."""
+        return self.named(coin) | self.traced(*self.range_of(coin), without=self.born.get(coin))
+
+    def named(self, coin: int) -> dict[str, Any]:
+        snapshot = self.snapshot
+        return {
+            "coin": snapshot.coin_name(coin),
+            "address": snapshot.address_name(int(snapshot["coins.address"][coin])),
+            "value": int(snapshot["coins.value"][coin]),
+        }
+
+    def reason(self, record: int, coin: int) -> str:
+        reason = int(self.walk.reason[record])
+        if reason == taint.UNKNOWN_INPUT:
+            return "unknown input"
+        if reason >= 0:
+            return self.policy.stops[reason][0]
+        address = int(self.snapshot["coins.address"][coin])
+        start, end = self.snapshot["addresses.first_byte"][address : address + 2]
+        dead = int(self.snapshot["addresses.kind"][address]) == OP_RETURN or int(end - start) > MAX_SCRIPT
+        return "unspendable" if dead else "unspent"
+
+    def holdings(self) -> list[dict[str, Any]]:
+        rows = []
+        for coin, record in sorted(self.record.items()):
+            state = int(self.walk.state[record])
+            if state != taint.SPENT:
+                entry = self.named(coin) | self.traced(*self.range_of(coin))
+                rows.append(
+                    entry | {"state": "held" if state == taint.HELD else "stopped", "reason": self.reason(record, coin)}
+                )
+        return rows
+
+    def totals(self, labels: int) -> dict[str, dict[str, int]]:
+        sums = [{"in": 0, "held": 0, "stopped": 0, "fees": 0, "burnt": 0} for _ in range(labels)]
+        for label, amount in zip(self.rows.label.tolist(), self.rows.amount.tolist(), strict=True):
+            sums[label]["in"] += amount
+        for coin, record in self.record.items():
+            state = int(self.walk.state[record])
+            if state != taint.SPENT:
+                for label, amount in self.amounts(*self.range_of(coin)).items():
+                    sums[label]["held" if state == taint.HELD else "stopped"] += amount
+        for step, tx in enumerate(self.walk.step_tx.tolist()):
+            if not int(self.walk.step_followed[step]):
+                key = "burnt" if self.is_coinbase(tx) else "fees"
+                for label, amount in self.amounts(*self.leak(step)).items():
+                    sums[label][key] += amount
+        return {f"S{label}": total for label, total in enumerate(sums)}

@@ -1,0 +1,81 @@
+"""What is stolen, as people name it: a coin, a transaction, an address; all of it or `=AMOUNT` of it."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from calibar.chains.bitcoin.script import same_key_forms
+from calibar.errors import AddressError, UsageError
+from calibar.ledger.snapshot import Snapshot
+
+_COIN = re.compile(r"([0-9a-fA-F]{64})(?::(\d+))?")
+_FORMS = "a REF is txid:vout, a txid or an address, with =AMOUNT in satoshi where only part is stolen"
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """A REF resolved to coins, in chain order."""
+
+    text: str
+    coins: NDArray[np.int64]
+    amount: int | None
+    """Satoshi to label; None: all of it."""
+
+
+def resolve(text: str, snapshot: Snapshot, coin_limit: int) -> Reference:
+    """Find a REF's coins below `coin_limit`. Raises UsageError or AddressError with what to do."""
+    name, equals, amount_text = text.partition("=")
+    amount: int | None = None
+    if equals:
+        if not amount_text.isascii() or not amount_text.isdigit() or int(amount_text) == 0:
+            raise UsageError(f"{text}: {amount_text!r} is no amount; give whole satoshi after `=`")
+        amount = int(amount_text)
+    match = _COIN.fullmatch(name)
+    if match:
+        coins = _coins_of_transaction(match[1].lower(), match[2], snapshot)
+    elif re.fullmatch(r"[0-9a-fA-F]+(:\d*)?", name) and len(name.split(":")[0]) > 50:
+        raise UsageError(f"{name}: a transaction id has 64 hex digits, this has {len(name.split(':')[0])}; {_FORMS}")
+    else:
+        coins = _coins_of_address(name, snapshot)
+    early = coins[coins < coin_limit]
+    if not early.size:
+        raise UsageError(f"{name} is later than the as-of height; raise --as-of, or leave it out")
+    return Reference(text, early, amount)
+
+
+def _coins_of_transaction(txid: str, output: str | None, snapshot: Snapshot) -> NDArray[np.int64]:
+    transaction = snapshot.find_transaction(txid)
+    first, end = (int(x) for x in snapshot["transactions.first_coin"][transaction : transaction + 2])
+    if output is None:
+        return np.arange(first, end, dtype=np.int64)
+    if int(output) >= end - first:
+        raise UsageError(f"{txid} has outputs 0 to {end - first - 1}, no output {int(output)}")
+    return np.array([first + int(output)], np.int64)
+
+
+def _coins_of_address(name: str, snapshot: Snapshot) -> NDArray[np.int64]:
+    try:
+        address = snapshot.find_address(name)
+    except AddressError as error:
+        raise UsageError(f"{error}; {_FORMS}") from None
+    if address is None:
+        raise UsageError(
+            f"{name} receives nothing in {snapshot.folder}{_others(name, snapshot)}; check it, or ingest on"
+        )
+    return snapshot.coins_of(address)
+
+
+def _others(name: str, snapshot: Snapshot) -> str:
+    """Other addresses of the same key that the ledger knows."""
+    if name.startswith("script:"):
+        return ""
+    found = [
+        f"{form} ({kind})"
+        for kind, form in same_key_forms(name, snapshot.network)
+        if form != name and snapshot.find_address(form) is not None
+    ]
+    return f"; its key's other address {', '.join(found)} does" if found else ""

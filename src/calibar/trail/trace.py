@@ -1,0 +1,142 @@
+"""Trace: from REFs and a policy to a trail whose sums re-add."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from calibar.errors import BalanceError, UsageError
+from calibar.kernels import taint
+from calibar.kernels.taint import Graph, Sources, Walk
+from calibar.ledger.snapshot import Snapshot
+from calibar.trail.document import Trail, build
+from calibar.trail.policy import METHODS, Policy
+from calibar.trail.references import Reference, resolve
+
+_RULES = {"min-amount": taint.MIN_AMOUNT, "hops": taint.HOPS}
+ALL = int(np.iinfo(np.int64).max)
+
+
+def trace(references: Sequence[str], snapshot: Snapshot, policy: Policy) -> Trail:
+    """Follow the REFs through the ledger; a function of its arguments and nothing else.
+
+    Raises UsageError for a wrong question (a REF that labels nothing included), BalanceError where sums do not re-add.
+    """
+    if not references:
+        raise UsageError("nothing to trace: name at least one REF")
+    blocks = blocks_as_of(snapshot, policy.as_of)
+    graph = graph_of(snapshot, policy)
+    coin_limit = int(graph.first_coin[int(graph.block_first_tx[blocks])])
+    resolved = [resolve(text, snapshot, coin_limit) for text in references]
+    sources = source_rows(graph, [(ref.coins, ref.amount) for ref in resolved], follow=policy.fees == "follow")
+    walked = walk(graph, policy, sources, [ref.amount for ref in resolved], snapshot.input_limit(blocks))
+    _check_labelled(sources, resolved)
+    trail = build(snapshot, policy, blocks, resolved, sources, walked)
+    check_balance(trail)
+    return trail
+
+
+def blocks_as_of(snapshot: Snapshot, as_of: int | None) -> int:
+    """How many blocks are looked at."""
+    count = snapshot.counts["blocks"]
+    if count == 0:
+        raise UsageError(f"the ledger in {snapshot.folder} is empty; ingest blocks first")
+    if as_of is None:
+        return count
+    if not snapshot.manifest.heights_known:
+        raise UsageError(f"{snapshot.folder} is an island whose heights are unknown; leave --as-of out")
+    first = snapshot.manifest.base
+    if not first <= as_of <= snapshot.height:
+        raise UsageError(f"--as-of {as_of} is outside the ledger, which has heights {first} to {snapshot.height}")
+    return as_of - first + 1
+
+
+def frozen(array: NDArray[np.int64]) -> NDArray[np.int64]:
+    """A read-only view: kernels are compiled for these alone."""
+    view = array.view()
+    view.flags.writeable = False
+    return view
+
+
+def graph_of(snapshot: Snapshot, policy: Policy) -> Graph:
+    """A ledger's columns as the walk needs them."""
+    subsidy = np.empty(0, np.int64)
+    if policy.fees == "follow":
+        count, base = snapshot.counts["blocks"], snapshot.manifest.base
+        known = snapshot.manifest.heights_known
+        amounts = (snapshot.network.subsidy(height) if known else -1 for height in range(base, base + count))
+        subsidy = np.fromiter(amounts, np.int64, count)
+    return Graph(
+        block_first_tx=snapshot["blocks.first_tx"],
+        first_coin=snapshot["transactions.first_coin"],
+        first_input=snapshot["transactions.first_input"],
+        fee=snapshot["transactions.fee"],
+        value=snapshot["coins.value"],
+        spent_by=snapshot["coins.spent_by"],
+        input_coin=snapshot["inputs.coin"],
+        subsidy=frozen(subsidy),
+    )
+
+
+def source_rows(graph: Graph, references: Sequence[tuple[NDArray[np.int64], int | None]], *, follow: bool) -> Sources:
+    """One row a coin and REF, in the order in which coins are born: chain order, then declared order.
+
+    Where fees are followed a coinbase is born after its block's other transactions.
+    """
+    coin = np.concatenate([coins for coins, _ in references])
+    label = np.repeat(np.arange(len(references)), [coins.size for coins, _ in references])
+    maker = np.searchsorted(graph.first_coin, coin, "right") - 1
+    after = maker + 1
+    coinbase = np.zeros(coin.size, np.int64)
+    if follow:
+        block = np.searchsorted(graph.block_first_tx, maker, "right") - 1
+        coinbase = (graph.block_first_tx[block] == maker).astype(np.int64)
+        after = np.where(coinbase == 1, graph.block_first_tx[block + 1], after)
+    order = np.lexsort((label, coin, coinbase, after))
+    columns = (coin, label, after, coinbase, np.zeros(coin.size, np.int64))
+    return Sources(*(column[order].astype(np.int64) for column in columns))
+
+
+def walk(graph: Graph, policy: Policy, sources: Sources, amounts: Sequence[int | None], input_limit: int) -> Walk:
+    """Run the kernel; `sources.amount` is filled in."""
+    budgets = np.array([ALL if amount is None else min(amount, ALL) for amount in amounts], np.int64)
+    rules = np.array([_RULES[name] for name, _ in policy.stops], np.int64)
+    values = np.array([min(value, ALL) for _, value in policy.stops], np.int64)
+    follow = policy.fees == "follow"
+    return taint.walk(graph, METHODS.index(policy.method), follow, input_limit, rules, values, sources, budgets)
+
+
+def _check_labelled(sources: Sources, references: Sequence[Reference]) -> None:
+    for label, reference in enumerate(references):
+        if not sources.amount[sources.label == label].any():
+            raise UsageError(
+                f"S{label} ({reference.text}) labels nothing: it has no value of its own, or earlier REFs have taken it"
+            )
+
+
+def check_balance(trail: Trail) -> None:
+    """Raise BalanceError unless every label and every step re-adds."""
+    for label, sums in trail.document["totals"].items():
+        if sums["in"] != sums["held"] + sums["stopped"] + sums["fees"] + sums["burnt"]:
+            raise BalanceError(f"{label} does not balance: {sums}; this is a defect, please report it")
+    for step in trail.document["steps"]:
+        into, out = _sums(step["inputs"]), _sums(step["outputs"])
+        for leak, traced in (("fee", "fee_traced"), ("burnt", "burnt_traced")):
+            out[""] = out.get("", 0) + step.get(leak, 0)
+            for label, amount in step.get(traced, {}).items():
+                out[label] = out.get(label, 0) + amount
+        if into != out:
+            raise BalanceError(f"{step['txid']} does not balance: in {into}, out {out}; this is a defect")
+
+
+def _sums(entries: Sequence[dict[str, object]]) -> dict[str, int]:
+    sums: dict[str, int] = {"": 0}
+    for entry in entries:
+        sums[""] += int(str(entry["value"]))
+        traced = entry["traced"]
+        assert isinstance(traced, dict)  # noqa: S101
+        for label, amount in traced.items():
+            sums[label] = sums.get(label, 0) + amount
+    return sums

@@ -1,0 +1,116 @@
+"""The compiled walk against the slow reference, on random histories."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from graphs import Graph, Policy, Source, columns, questions
+from hypothesis import HealthCheck, given, settings
+from reference import WrongQuestion
+from reference import trace as reference_trace
+
+from calibar.kernels import taint
+from calibar.kernels.cuts import CLEAN
+from calibar.trail.policy import METHODS
+from calibar.trail.trace import _RULES, ALL, frozen, source_rows
+
+Traced = dict[int, int]
+
+
+class _Walked:
+    """The product's answer to a question about a graph, in the reference's terms."""
+
+    def __init__(self, graph: Graph, sources: list[Source], policy: Policy) -> None:
+        c = columns(graph)
+        self.graph = taint.Graph(
+            *(
+                frozen(array)
+                for array in (
+                    c.block_first_tx,
+                    c.tx_first_coin,
+                    c.tx_first_input,
+                    c.tx_fee,
+                    c.coin_value,
+                    c.coin_spent_by,
+                    c.input_coin,
+                    c.block_subsidy,
+                )
+            )
+        )
+        blocks = len(graph.blocks) if policy.as_of is None else min(policy.as_of + 1, len(graph.blocks))
+        end = self.graph.block_first_tx[blocks]
+        coin_limit, input_limit = int(self.graph.first_coin[end]), int(self.graph.first_input[end])
+        references = [(np.array([x for x in s.coins if x < coin_limit], np.int64), s.amount) for s in sources]
+        if any(coins.size == 0 for coins, _ in references):
+            raise WrongQuestion
+        self.rows = source_rows(self.graph, references, follow=policy.fees == "follow")
+        self.rules = [name for name, _ in policy.stops]
+        self.walk = taint.walk(
+            self.graph,
+            METHODS.index(policy.method),
+            policy.fees == "follow",
+            input_limit,
+            np.array([_RULES[name] for name in self.rules], np.int64),
+            np.array([value for _, value in policy.stops], np.int64),
+            self.rows,
+            np.array([ALL if amount is None else amount for _, amount in references], np.int64),
+        )
+        for label in range(len(references)):
+            if not self.rows.amount[self.rows.label == label].any():
+                raise WrongQuestion
+
+    def segments(self, start: int, end: int) -> list[tuple[int | None, int]]:
+        labels, amounts = self.walk.label[start:end].tolist(), self.walk.amount[start:end].tolist()
+        return [(None if label == CLEAN else label, amount) for label, amount in zip(labels, amounts, strict=True)]
+
+    def traced(self, start: int, end: int) -> Traced:
+        sums: Traced = {}
+        for label, amount in self.segments(start, end):
+            if label is not None:
+                sums[label] = sums.get(label, 0) + amount
+        return sums
+
+    def coin_range(self, record: int) -> tuple[int, int]:
+        return int(self.walk.start[2 * record]), int(self.walk.start[2 * record + 1])
+
+
+@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(questions())
+def test_walk_equals_the_reference(question: tuple[Graph, list[Source], Policy]) -> None:
+    graph, sources, policy = question
+    try:
+        expected = reference_trace(graph, sources, policy)
+    except WrongQuestion:
+        with pytest.raises(WrongQuestion):
+            _Walked(graph, sources, policy)
+        return
+    got = _Walked(graph, sources, policy)
+    w = got.walk
+
+    rows = sorted(zip(*(a.tolist() for a in (got.rows.label, got.rows.coin, got.rows.amount)), strict=True))
+    assert rows == sorted((row["label"], row["coin"], row["amount"]) for row in expected["sources"])
+
+    steps = sorted(range(w.step_tx.size), key=lambda i: int(w.step_tx[i]))
+    assert [(int(w.step_tx[i]), int(w.step_hop[i])) for i in steps] == [(s["tx"], s["hop"]) for s in expected["steps"]]
+    for i, step in zip(steps, expected["steps"], strict=True):
+        leak = got.traced(int(w.step_leak[2 * i]), int(w.step_leak[2 * i + 1]))
+        assert leak == (step["burnt_traced"] if graph.is_coinbase(step["tx"]) else step["fee_traced"])
+
+    holdings = []
+    for record in np.argsort(w.coin).tolist():
+        state = int(w.state[record])
+        if state == taint.SPENT:
+            continue
+        reason = int(w.reason[record])
+        coin = int(w.coin[record])
+        if state == taint.HELD:
+            why = "unspendable" if graph.unspendable(coin) else "unspent"
+        else:
+            why = "unknown input" if reason == taint.UNKNOWN_INPUT else got.rules[reason]
+        word = "held" if state == taint.HELD else "stopped"
+        holdings.append({"coin": coin, "traced": got.traced(*got.coin_range(record)), "state": word, "reason": why})
+    assert holdings == expected["holdings"]
+
+    if policy.method == "fifo":
+        carried = {int(w.coin[r]): got.segments(*got.coin_range(r)) for r in range(w.coin.size)}
+        assert carried == expected["segments"]
