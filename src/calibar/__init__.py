@@ -57,6 +57,12 @@ class Ledger:
             if current:
                 return trail
 
+    def same_key(self, address: str) -> list[tuple[str, str]]:
+        """(kind, address) of the ledger's other addresses under the key of `address`: P2PK, P2PKH, SegWit."""
+        from calibar.trail.references import same_key  # noqa: PLC0415
+
+        return same_key(address, self._snapshot)
+
     def __repr__(self) -> str:
         counts = self._snapshot.counts
         return f"<calibar.Ledger {self._snapshot.manifest.network}: {counts['blocks']:,} blocks in {self._folder}>"

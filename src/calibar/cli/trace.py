@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any, Literal
 
@@ -9,6 +10,8 @@ import click
 
 from calibar.cli.output import console, json_option, write_bytes
 from calibar.errors import UsageError
+
+_TRANSACTION = re.compile(r"[0-9a-fA-F]{64}(:\d+)?$")
 
 
 @click.command("trace")
@@ -49,7 +52,13 @@ def command(
             raise UsageError(f"there is no stop rule {name!r} yet; use --min-amount, --max-hops, or `--stop none`")
     if json_file == "-" and html_file == "-":
         raise UsageError("--json and --html cannot both go to standard output; name a file for one")
-    trail = open_ledger(folder).trace(*references, **policy)
+    ledger = open_ledger(folder)
+    trail = ledger.trace(*references, **policy)
+    for reference in references:
+        name = reference.partition("=")[0]
+        if not _TRANSACTION.match(name):
+            for kind, other in ledger.same_key(name):
+                click.echo(f"note: {other} ({kind}) has the same key as {name}; it is not included", err=True)
     if json_file:
         write_bytes(json_file, trail.json())
     if html_file:

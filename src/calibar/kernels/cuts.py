@@ -1,7 +1,7 @@
 """How one transaction's traced value is cut among its receivers: the methods, in integers.
 
-`fifo` cuts a line of segments from the front; `haircut` divides each label in proportion. Source: definition 1 of
-tracing in docs/tracing.md.
+`fifo` cuts a line of segments from the front; `haircut` divides each label in proportion. Segments are rows
+(label, amount) of a two-dimensional array. Source: definition 1 of tracing in docs/tracing.md.
 """
 
 from __future__ import annotations
@@ -18,22 +18,20 @@ CLEAN = -1
 
 
 @kernel
-def push_segment(labels: I64, amounts: I64, start: int, end: int, label: int, amount: int) -> int:
+def push_segment(segments: I64, start: int, end: int, label: int, amount: int) -> int:
     """Append a segment to the list start:end, merged with an equal last one; returns the new end."""
     if amount == 0:
         return end
-    if end > start and labels[end - 1] == label:
-        amounts[end - 1] += amount
+    if end > start and segments[end - 1, 0] == label:
+        segments[end - 1, 1] += amount
         return end
-    labels[end] = label
-    amounts[end] = amount
+    segments[end, 0] = label
+    segments[end, 1] = amount
     return end + 1
 
 
 @kernel
-def cut_front(
-    line_labels: I64, line_amounts: I64, at: int, amount: int, labels: I64, amounts: I64, start: int
-) -> tuple[int, int, int]:
+def cut_front(line: I64, at: int, amount: int, segments: I64, start: int) -> tuple[int, int, int]:
     """Cut `amount` off the front of a line at segment `at` into the list at `start`.
 
     What is left of the last segment touched stays in the line. Returns (segment now in front, end of the list,
@@ -42,24 +40,47 @@ def cut_front(
     end = start
     traced = i64(0)
     while amount > 0:
-        piece = min(amount, line_amounts[at])
-        end = push_segment(labels, amounts, start, end, line_labels[at], piece)
-        if line_labels[at] != CLEAN:
+        piece = min(amount, line[at, 1])
+        end = push_segment(segments, start, end, line[at, 0], piece)
+        if line[at, 0] != CLEAN:
             traced += piece
         amount -= piece
-        line_amounts[at] -= piece
-        if line_amounts[at] == 0:
+        line[at, 1] -= piece
+        if line[at, 1] == 0:
             at += 1
     return at, end, traced
 
 
 @kernel
-def share_out(amount: int, capacity: I64, receivers: int, shares: I64, base: int, remainders: I64) -> None:
+def _before(rests: I64, a: int, b: int) -> bool:
+    """Whether receiver a gets a left-over unit before receiver b."""
+    return rests[a] > rests[b] or (rests[a] == rests[b] and a < b)
+
+
+@kernel
+def _settle(order: I64, rests: I64, at: int, size: int) -> None:
+    """Let the entry at `at` sink to its place in a heap of receivers."""
+    receiver = order[at]
+    while True:
+        child = 2 * at + 1
+        if child >= size:
+            break
+        if child + 1 < size and _before(rests, order[child + 1], order[child]):
+            child += 1
+        if not _before(rests, order[child], receiver):
+            break
+        order[at] = order[child]
+        at = child
+    order[at] = receiver
+
+
+@kernel
+def share_out(amount: int, capacity: I64, receivers: int, shares: I64, base: int, rests: I64, order: I64) -> None:
     """Divide `amount` among receivers in proportion to their remaining `capacity`, and lower that.
 
     Receiver r gets floor(T*w/W) into shares[base + r]; left-over units go one each to the largest remainders, ties
     to the earlier receiver. Exact for W < 2^53: the quotient is estimated in floating point and corrected by the
-    remainder, which wraps modulo 2^64 but is small.
+    remainder, which wraps modulo 2^64 but is small. `rests` and `order` are scratch.
     """
     whole = i64(0)
     for r in range(receivers):
@@ -76,61 +97,77 @@ def share_out(amount: int, capacity: I64, receivers: int, shares: I64, base: int
             quotient += 1
             rest -= whole
         shares[base + r] = quotient
-        remainders[r] = rest
+        rests[r] = rest
+        order[r] = r
         left -= quotient
     if left > 0:
-        if receivers <= 32:
-            for _ in range(left):
-                best = 0
-                for r in range(1, receivers):
-                    if remainders[r] > remainders[best]:
-                        best = r
-                shares[base + best] += 1
-                remainders[best] = -1
-        else:
-            order = np.argsort(-remainders[:receivers], kind="mergesort")
-            for i in range(left):
-                shares[base + order[i]] += 1
+        for at in range(receivers // 2 - 1, -1, -1):
+            _settle(order, rests, at, receivers)
+        size = receivers
+        for _ in range(left):
+            shares[base + order[0]] += 1
+            size -= 1
+            order[0] = order[size]
+            _settle(order, rests, 0, size)
     for r in range(receivers):
         capacity[r] -= shares[base + r]
 
 
 @kernel
-def fill_clean(
-    labels: I64, amounts: I64, start: int, end: int, label: int, budget: int, spare_labels: I64, spare_amounts: I64
-) -> tuple[int, int]:
+def fill_clean(segments: I64, start: int, end: int, label: int, budget: int, spare: I64) -> tuple[int, int]:
     """Give clean segments of the list start:end to `label`, from the front, up to `budget` units.
 
-    Returns (new end, units given). The spare arrays are scratch for end - start segments.
+    Returns (new end, units given). `spare` is scratch for end - start segments.
     """
     count = end - start
-    spare_labels[:count] = labels[start:end]
-    spare_amounts[:count] = amounts[start:end]
+    for i in range(count):
+        spare[i, 0], spare[i, 1] = segments[start + i, 0], segments[start + i, 1]
     given = i64(0)
     end = start
     for i in range(count):
-        if spare_labels[i] == CLEAN:
-            piece = min(spare_amounts[i], budget - given)
-            end = push_segment(labels, amounts, start, end, label, piece)
-            end = push_segment(labels, amounts, start, end, CLEAN, spare_amounts[i] - piece)
+        if spare[i, 0] == CLEAN:
+            piece = min(spare[i, 1], budget - given)
+            end = push_segment(segments, start, end, label, piece)
+            end = push_segment(segments, start, end, CLEAN, spare[i, 1] - piece)
             given += piece
         else:
-            end = push_segment(labels, amounts, start, end, spare_labels[i], spare_amounts[i])
+            end = push_segment(segments, start, end, spare[i, 0], spare[i, 1])
     return end, given
 
 
 @kernel
-def add_share(labels: I64, amounts: I64, start: int, end: int, label: int, amount: int) -> int:
+def add_share(segments: I64, start: int, end: int, label: int, amount: int) -> int:
     """Add `amount` to a label in a list ordered by label; returns the new end."""
     if amount == 0:
         return end
     at = start
-    while at < end and labels[at] < label:
+    while at < end and segments[at, 0] < label:
         at += 1
-    if at < end and labels[at] == label:
-        amounts[at] += amount
+    if at < end and segments[at, 0] == label:
+        segments[at, 1] += amount
         return end
     for i in range(end, at, -1):
-        labels[i], amounts[i] = labels[i - 1], amounts[i - 1]
-    labels[at], amounts[at] = label, amount
+        segments[i, 0], segments[i, 1] = segments[i - 1, 0], segments[i - 1, 1]
+    segments[at, 0], segments[at, 1] = label, amount
     return end + 1
+
+
+@kernel
+def take_in(segments: I64, start: int, end: int, in_label: I64, active: I64, actives: int) -> int:
+    """Add the labelled segments start:end to the sums `in_label`; keeps `active`, the labels with a sum, in order.
+
+    Returns how many labels are active.
+    """
+    for s in range(start, end):
+        label = segments[s, 0]
+        if label == CLEAN:
+            continue
+        if in_label[label] == 0:
+            at = actives
+            while at > 0 and active[at - 1] > label:
+                active[at] = active[at - 1]
+                at -= 1
+            active[at] = label
+            actives += 1
+        in_label[label] += segments[s, 1]
+    return actives

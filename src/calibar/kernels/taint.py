@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calibar.kernels.compiled import i64, kernel
-from calibar.kernels.cuts import CLEAN, add_share, cut_front, fill_clean, push_segment, share_out
+from calibar.kernels.cuts import CLEAN, add_share, cut_front, fill_clean, push_segment, share_out, take_in
 
 I64 = NDArray[np.int64]
 
@@ -59,7 +59,7 @@ class Walk(NamedTuple):
     state: I64
     reason: I64
     """Row of the stop rules, UNKNOWN_INPUT or NO_REASON."""
-    start: I64
+    span: I64
     """(coins, 2): segment range."""
     step_tx: I64
     step_hop: I64
@@ -69,6 +69,38 @@ class Walk(NamedTuple):
     """1 where the fee went on into the block's coinbase."""
     label: I64
     amount: I64
+
+
+def walk(
+    graph: Graph,
+    method: int,
+    follow_fees: bool,
+    input_limit: int,
+    rules: I64,
+    rule_values: I64,
+    sources: Sources,
+    budgets: I64,
+) -> Walk:
+    """Follow `sources` through every transaction whose inputs are below `input_limit`.
+
+    `budgets` has the units each label may still take (lowered here). Stop rules apply to what is received, in order.
+    Values of zero take nothing. Under `follow_fees` a block with traced fees has its coinbase handled after its other
+    transactions, unless a fee or the subsidy is unknown there: then those fees stay where they are.
+    """
+    coins, steps, segments = _walk(graph, method, follow_fees, input_limit, rules, rule_values, sources, budgets)
+    return Walk(
+        coin=coins[:, 0],
+        hop=coins[:, 1],
+        state=coins[:, 2],
+        reason=coins[:, 3],
+        span=coins[:, 4:6],
+        step_tx=steps[:, 0],
+        step_hop=steps[:, 1],
+        step_leak=steps[:, 2:4],
+        step_followed=steps[:, 4],
+        label=segments[:, 0],
+        amount=segments[:, 1],
+    )
 
 
 @kernel
@@ -91,47 +123,80 @@ def _row_of(first: I64, item: int, low: int) -> int:
 
 
 @kernel
-def _sift_in(keys: I64, records: I64, size: int, key: int, record: int) -> None:
+def _put(heap: I64, size: int, key: int, record: int) -> None:
+    """Add an entry to a heap of `size` rows (key, record)."""
     at = size
     while at > 0:
         parent = (at - 1) >> 1
-        if keys[parent] <= key:
+        if heap[parent, 0] <= key:
             break
-        keys[at], records[at] = keys[parent], records[parent]
+        heap[at, 0], heap[at, 1] = heap[parent, 0], heap[parent, 1]
         at = parent
-    keys[at], records[at] = key, record
+    heap[at, 0], heap[at, 1] = key, record
 
 
 @kernel
-def _drop_top(keys: I64, records: I64, size: int) -> None:
-    """Remove the least of `size` entries."""
+def _drop_least(heap: I64, size: int) -> None:
+    """Remove the least of `size` rows."""
     size -= 1
-    key, record = keys[size], records[size]
+    key, record = heap[size, 0], heap[size, 1]
     at = 0
     while True:
         child = 2 * at + 1
         if child >= size:
             break
-        if child + 1 < size and keys[child + 1] < keys[child]:
+        if child + 1 < size and heap[child + 1, 0] < heap[child, 0]:
             child += 1
-        if keys[child] >= key:
+        if heap[child, 0] >= key:
             break
-        keys[at], records[at] = keys[child], records[child]
+        heap[at, 0], heap[at, 1] = heap[child, 0], heap[child, 1]
         at = child
-    keys[at], records[at] = key, record
+    heap[at, 0], heap[at, 1] = key, record
 
 
 @kernel
-def _grown(array: I64, needed: int) -> I64:
-    if needed <= array.size:
-        return array
-    larger = np.empty(max(needed, 2 * array.size), np.int64)
-    larger[: array.size] = array
+def _grown(table: I64, rows: int) -> I64:
+    """The table itself, or a larger copy with room for `rows` rows."""
+    if rows <= table.shape[0]:
+        return table
+    larger = np.empty((max(rows, 2 * table.shape[0]), table.shape[1]), np.int64)
+    larger[: table.shape[0]] = table
     return larger
 
 
 @kernel
-def walk(
+def _longer(array: I64, size: int) -> I64:
+    """The array itself, or a longer one: its content is not kept."""
+    return array if size <= array.size else np.empty(max(size, 2 * array.size), np.int64)
+
+
+@kernel
+def _stop_reason(total: int, hop: int, rules: I64, values: I64) -> int:
+    """Row of the first stop rule that what was received matches, else NO_REASON."""
+    for rule in range(rules.size):
+        if (rules[rule] == MIN_AMOUNT and total < values[rule]) or (rules[rule] == HOPS and hop >= values[rule]):
+            return rule
+    return NO_REASON
+
+
+@kernel
+def _block_leak(graph: Graph, block: int) -> int:
+    """What a block's miner did not claim; -1 where the subsidy or a fee is unknown."""
+    first = graph.block_first_tx[block]
+    leak = graph.subsidy[block]
+    if leak < 0:
+        return -1
+    for tx in range(first + 1, graph.block_first_tx[block + 1]):
+        if graph.fee[tx] < 0:
+            return -1
+        leak += graph.fee[tx]
+    for coin in range(graph.first_coin[first], graph.first_coin[first + 1]):
+        leak -= graph.value[coin]
+    return i64(leak)
+
+
+@kernel
+def _walk(
     graph: Graph,
     method: int,
     follow_fees: bool,
@@ -140,242 +205,187 @@ def walk(
     rule_values: I64,
     sources: Sources,
     budgets: I64,
-) -> Walk:
-    """Follow `sources` through every transaction whose inputs are below `input_limit`.
-
-    `budgets` has the units each label may still take (lowered here). Stop rules apply to what is received, in order.
-    Values of zero take nothing. Under `follow_fees` a block with traced fees has its coinbase handled after its other
-    transactions, unless a fee or the subsidy is unknown there: then those fees stay where they are.
-    """
+) -> tuple[I64, I64, I64]:
+    """See `walk`. Returns coins (coin, hop, state, reason, start, end), steps (transaction, hop, start, end, followed)
+    and segments (label, amount)."""
     never = i64(2**62)
-    labels_count = budgets.size
-    coins = np.empty(1024, np.int64)
-    hops = np.empty(1024, np.int64)
-    states = np.empty(1024, np.int64)
-    reasons = np.empty(1024, np.int64)
-    starts = np.empty(2048, np.int64)
+    coins = np.empty((1024, 6), np.int64)
     count = 0
-    step_tx = np.empty(1024, np.int64)
-    step_hop = np.empty(1024, np.int64)
-    step_leak = np.empty(2048, np.int64)
-    step_followed = np.empty(1024, np.int64)
-    steps = 0
-    pool_label = np.empty(4096, np.int64)
-    pool_amount = np.empty(4096, np.int64)
-    pool = 0
-    keys = np.empty(1024, np.int64)
-    records = np.empty(1024, np.int64)
-    heap = 0
-    entry_input = np.empty(256, np.int64)
-    entry_record = np.empty(256, np.int64)
-    line_label = np.empty(1024, np.int64)
-    line_amount = np.empty(1024, np.int64)
-    spare_label = np.empty(1024, np.int64)
-    spare_amount = np.empty(1024, np.int64)
+    steps = np.empty((1024, 5), np.int64)
+    step_count = 0
+    pool = np.empty((4096, 2), np.int64)
+    pooled = i64(0)
+    heap = np.empty((1024, 2), np.int64)
+    waiting = 0
+    entries = np.empty((256, 2), np.int64)
+    line = np.empty((1024, 2), np.int64)
+    spare = np.empty((1024, 2), np.int64)
     capacity = np.empty(256, np.int64)
-    remainders = np.empty(256, np.int64)
+    rests = np.empty(256, np.int64)
+    order = np.empty(256, np.int64)
     shares = np.empty(256, np.int64)
-    in_label = np.zeros(labels_count, np.int64)
-    active = np.empty(labels_count, np.int64)
+    in_label = np.zeros(budgets.size, np.int64)
+    active = np.empty(budgets.size, np.int64)
 
-    next_source = 0
+    births = sources.coin.size
+    born_count = 0
     tx, block = i64(0), i64(0)
-    pending_block, pending_first, pending_limit = i64(-1), i64(0), never
+    pending_block, pending_step, pending_limit = i64(-1), 0, never
 
     while True:
         # What comes next in chain order: a coin's birth, a block's coinbase, or a transaction.
-        upcoming = i64(_row_of(graph.first_input, keys[0], tx)) if heap > 0 else never
+        upcoming = i64(_row_of(graph.first_input, heap[0, 0], tx)) if waiting > 0 else never
+        birth_limit = sources.after[born_count] if born_count < births else never + 1
         born_alone = False
         coinbase = False
         if pending_block >= 0 and upcoming >= pending_limit:
-            if next_source < sources.coin.size and (
-                sources.after[next_source] < pending_limit
-                or (sources.after[next_source] == pending_limit and sources.coinbase[next_source] == 0)
-            ):
-                born_alone = True
-            else:
-                coinbase = True
-        elif next_source < sources.coin.size and sources.after[next_source] <= upcoming:
+            coinbase = birth_limit > pending_limit or (
+                birth_limit == pending_limit and sources.coinbase[born_count] == 1
+            )
+            born_alone = not coinbase
+        elif birth_limit <= upcoming:
             born_alone = True
         elif upcoming == never:
             break
 
-        line = 0
-        hop = i64(0)
+        lined = i64(0)
         actives = 0
+        hop = i64(0)
+        leak = i64(0)
+        maker = upcoming
         if born_alone:
-            first_out = sources.coin[next_source]
+            first_out = sources.coin[born_count]
             last_out = first_out + 1
         elif coinbase:
             maker = graph.block_first_tx[pending_block]
+            end = graph.block_first_tx[pending_block + 1]
+            leak = i64(_block_leak(graph, pending_block))
+            subsidy = graph.subsidy[pending_block]
+            step = pending_step
+            pending_block, pending_limit = i64(-1), never
+            if leak < 0:
+                continue
             first_out, last_out = graph.first_coin[maker], graph.first_coin[maker + 1]
             hop = never
-            leak = graph.subsidy[pending_block]
-            known = leak >= 0
-            for t in range(maker + 1, graph.block_first_tx[pending_block + 1]):
-                if graph.fee[t] < 0:
-                    known = False
-                    break
-                leak += graph.fee[t]
-            if not known:
-                pending_block, pending_limit = -1, never
-                continue
-            for o in range(first_out, last_out):
-                leak -= graph.value[o]
-            line_label = _grown(line_label, 2)
-            line_amount = _grown(line_amount, 2)
-            line = push_segment(line_label, line_amount, 0, line, CLEAN, graph.subsidy[pending_block])
-            step = pending_first
-            for t in range(maker + 1, graph.block_first_tx[pending_block + 1]):
-                if step < steps and step_tx[step] == t:
-                    begin, end = step_leak[2 * step], step_leak[2 * step + 1]
-                    held = i64(0)
-                    needed = line + end - begin + 2
-                    line_label = _grown(line_label, needed)
-                    line_amount = _grown(line_amount, needed)
-                    for s in range(begin, end):
-                        label = pool_label[s]
-                        line = push_segment(line_label, line_amount, 0, line, label, pool_amount[s])
-                        held += pool_amount[s]
-                        if label != CLEAN:
-                            if in_label[label] == 0:
-                                active[actives] = label
-                                actives += 1
-                            in_label[label] += pool_amount[s]
-                            hop = min(hop, step_hop[step])
-                            step_followed[step] = 1
-                    line = push_segment(line_label, line_amount, 0, line, CLEAN, graph.fee[t] - held)
+            lined = push_segment(line, 0, lined, CLEAN, subsidy)
+            for t in range(maker + 1, end):
+                paid = i64(0)
+                if step < step_count and steps[step, 0] == t:
+                    begin, until = steps[step, 2], steps[step, 3]
+                    line = _grown(line, lined + until - begin + 2)
+                    for s in range(begin, until):
+                        lined = push_segment(line, 0, lined, pool[s, 0], pool[s, 1])
+                        paid += pool[s, 1]
+                    if until > begin:
+                        actives = take_in(pool, begin, until, in_label, active, actives)
+                        hop = min(hop, steps[step, 1])
+                        steps[step, 4] = 1
                     step += 1
-                else:
-                    line_label = _grown(line_label, line + 2)
-                    line_amount = _grown(line_amount, line + 2)
-                    line = push_segment(line_label, line_amount, 0, line, CLEAN, graph.fee[t])
+                line = _grown(line, lined + 2)
+                lined = push_segment(line, 0, lined, CLEAN, graph.fee[t] - paid)
             hop += 1
-            pending_block, pending_limit = -1, never
         else:
-            maker = tx = upcoming
+            tx = maker
             begin, end = graph.first_input[maker], graph.first_input[maker + 1]
             first_out, last_out = graph.first_coin[maker], graph.first_coin[maker + 1]
             leak = graph.fee[maker]
             hop = never
-            entries = 0
-            needed = end - begin
-            while heap > 0 and keys[0] < end:
-                entry_input = _grown(entry_input, entries + 1)
-                entry_record = _grown(entry_record, entries + 1)
-                entry_input[entries], entry_record[entries] = keys[0], records[0]
-                record = records[0]
-                _drop_top(keys, records, heap)
-                heap -= 1
-                entries += 1
-                hop = min(hop, hops[record])
-                needed += starts[2 * record + 1] - starts[2 * record]
+            entered = 0
+            needed = end - begin + 1
+            while waiting > 0 and heap[0, 0] < end:
+                entries = _grown(entries, entered + 1)
+                record = heap[0, 1]
+                entries[entered, 0], entries[entered, 1] = heap[0, 0], record
+                _drop_least(heap, waiting)
+                waiting -= 1
+                entered += 1
+                hop = min(hop, coins[record, 1])
+                needed += coins[record, 5] - coins[record, 4]
             hop += 1
             if leak < 0:
-                for e in range(entries):
-                    states[entry_record[e]] = STOPPED
-                    reasons[entry_record[e]] = UNKNOWN_INPUT
+                for e in range(entered):
+                    coins[entries[e, 1], 2], coins[entries[e, 1], 3] = STOPPED, UNKNOWN_INPUT
                 continue
             if method == FIFO:
-                line_label = _grown(line_label, needed + 1)
-                line_amount = _grown(line_amount, needed + 1)
+                line = _grown(line, needed)
                 at = begin
-                for e in range(entries):
-                    while at < entry_input[e]:
-                        line = push_segment(line_label, line_amount, 0, line, CLEAN, graph.value[graph.input_coin[at]])
+                for e in range(entered + 1):
+                    until = entries[e, 0] if e < entered else end
+                    while at < until:
+                        lined = push_segment(line, 0, lined, CLEAN, graph.value[graph.input_coin[at]])
                         at += 1
-                    record = entry_record[e]
-                    for s in range(starts[2 * record], starts[2 * record + 1]):
-                        line = push_segment(line_label, line_amount, 0, line, pool_label[s], pool_amount[s])
-                    at += 1
-                while at < end:
-                    line = push_segment(line_label, line_amount, 0, line, CLEAN, graph.value[graph.input_coin[at]])
-                    at += 1
+                    if e < entered:
+                        for s in range(coins[entries[e, 1], 4], coins[entries[e, 1], 5]):
+                            lined = push_segment(line, 0, lined, pool[s, 0], pool[s, 1])
+                        at += 1
             else:
-                for e in range(entries):
-                    record = entry_record[e]
-                    for s in range(starts[2 * record], starts[2 * record + 1]):
-                        label = pool_label[s]
-                        if in_label[label] == 0:
-                            active[actives] = label
-                            actives += 1
-                        in_label[label] += pool_amount[s]
+                for e in range(entered):
+                    start, until = coins[entries[e, 1], 4], coins[entries[e, 1], 5]
+                    actives = take_in(pool, start, until, in_label, active, actives)
 
         # The cut. Receivers are the outputs, then the leak: the fee, or what a miner burnt.
         outputs = last_out - first_out
         receivers = outputs + 1
         if method == HAIRCUT and actives > 0:
-            active[:actives].sort()
-            capacity = _grown(capacity, receivers)
-            remainders = _grown(remainders, receivers)
-            shares = _grown(shares, actives * receivers)
+            capacity, rests = _longer(capacity, receivers), _longer(rests, receivers)
+            order, shares = _longer(order, receivers), _longer(shares, actives * receivers)
             for o in range(outputs):
                 capacity[o] = graph.value[first_out + o]
             capacity[outputs] = leak
             for k in range(actives):
-                share_out(in_label[active[k]], capacity, receivers, shares, k * receivers, remainders)
-        bound = pool + line + (actives + 2) * receivers + 2 * (sources.coin.size - next_source) + 8
-        if bound > pool_label.size:
-            pool_label = _grown(pool_label, bound)
-            pool_amount = _grown(pool_amount, bound)
-        if count + outputs > coins.size:
-            coins = _grown(coins, count + outputs)
-            hops = _grown(hops, count + outputs)
-            states = _grown(states, count + outputs)
-            reasons = _grown(reasons, count + outputs)
-            starts = _grown(starts, 2 * (count + outputs))
-        if heap + outputs > keys.size:
-            keys = _grown(keys, heap + outputs)
-            records = _grown(records, heap + outputs)
-        front = 0
-        for r in range(outputs):
-            coin = first_out + r
-            start = pool
+                share_out(in_label[active[k]], capacity, receivers, shares, k * receivers, rests, order)
+        pool = _grown(pool, pooled + lined + (actives + 2) * receivers + 2 * (births - born_count) + 8)
+        coins = _grown(coins, count + outputs)
+        heap = _grown(heap, waiting + outputs)
+        front = i64(0)
+        for r in range(receivers):
+            start = pooled
             end = start
             total = i64(0)
-            if not born_alone:
-                if method == FIFO:
-                    front, end, total = cut_front(
-                        line_label, line_amount, front, graph.value[coin], pool_label, pool_amount, start
-                    )
-                else:
-                    for k in range(actives):
-                        share = shares[k * receivers + r]
-                        if share > 0:
-                            pool_label[end], pool_amount[end] = active[k], share
-                            end += 1
-                            total += share
+            coin = first_out + r
+            if method == FIFO and not born_alone:
+                wanted = graph.value[coin] if r < outputs else leak
+                front, end, total = cut_front(line, front, wanted, pool, start)
+            else:
+                for k in range(actives):
+                    share = shares[k * receivers + r]
+                    if share > 0:
+                        pool[end, 0], pool[end, 1] = active[k], share
+                        end += 1
+                        total += share
+            if r == outputs:
+                if not born_alone:
+                    steps = _grown(steps, step_count + 1)
+                    pooled = end if total > 0 else start
+                    steps[step_count, 0], steps[step_count, 1], steps[step_count, 4] = maker, hop, 0
+                    steps[step_count, 2], steps[step_count, 3] = start, pooled
+                    if follow_fees and not coinbase and total > 0 and pending_block < 0:
+                        block = i64(_row_of(graph.block_first_tx, maker, block))
+                        pending_block, pending_step = block, step_count
+                        pending_limit = graph.block_first_tx[block + 1]
+                    step_count += 1
+                break
             born = i64(0)
-            while next_source < sources.coin.size and sources.coin[next_source] == coin:
-                label = sources.label[next_source]
+            while born_count < births and sources.coin[born_count] == coin:
+                label = sources.label[born_count]
                 if method == FIFO:
                     if end == start:
-                        end = push_segment(pool_label, pool_amount, start, end, CLEAN, graph.value[coin])
-                    spare_label = _grown(spare_label, end - start)
-                    spare_amount = _grown(spare_amount, end - start)
-                    end, given = fill_clean(
-                        pool_label, pool_amount, start, end, label, budgets[label], spare_label, spare_amount
-                    )
+                        end = push_segment(pool, start, end, CLEAN, graph.value[coin])
+                    spare = _grown(spare, end - start)
+                    end, given = fill_clean(pool, start, end, label, budgets[label], spare)
                 else:
                     given = min(graph.value[coin] - total, budgets[label])
-                    end = add_share(pool_label, pool_amount, start, end, label, given)
+                    end = add_share(pool, start, end, label, given)
                 budgets[label] -= given
-                sources.amount[next_source] = given
+                sources.amount[born_count] = given
                 born += given
                 total += given
-                next_source += 1
+                born_count += 1
             if total == 0:
                 continue
-            pool = end
+            pooled = end
             coin_hop = i64(0) if born > 0 else hop
-            reason = NO_REASON
-            if born == 0:
-                for rule in range(rules.size):
-                    if (rules[rule] == MIN_AMOUNT and total < rule_values[rule]) or (
-                        rules[rule] == HOPS and coin_hop >= rule_values[rule]
-                    ):
-                        reason = rule
-                        break
+            reason = NO_REASON if born > 0 else _stop_reason(total, coin_hop, rules, rule_values)
             spender = graph.spent_by[coin]
             if spender >= input_limit:
                 state, reason = HELD, NO_REASON
@@ -383,53 +393,11 @@ def walk(
                 state = STOPPED
             else:
                 state = SPENT
-                _sift_in(keys, records, heap, spender, count)
-                heap += 1
-            coins[count], hops[count], states[count], reasons[count] = coin, coin_hop, state, reason
-            starts[2 * count], starts[2 * count + 1] = start, end
+                _put(heap, waiting, spender, count)
+                waiting += 1
+            coins[count, 0], coins[count, 1], coins[count, 2] = coin, coin_hop, state
+            coins[count, 3], coins[count, 4], coins[count, 5] = reason, start, end
             count += 1
-        if born_alone:
-            continue
-
-        start = pool
-        end = start
-        leaked = i64(0)
-        if method == FIFO:
-            front, end, leaked = cut_front(line_label, line_amount, front, leak, pool_label, pool_amount, start)
-        else:
-            for k in range(actives):
-                share = shares[k * receivers + outputs]
-                if share > 0:
-                    pool_label[end], pool_amount[end] = active[k], share
-                    end += 1
-                    leaked += share
         for k in range(actives):
             in_label[active[k]] = 0
-        if leaked == 0:
-            end = start
-        pool = end
-        step_tx = _grown(step_tx, steps + 1)
-        step_hop = _grown(step_hop, steps + 1)
-        step_leak = _grown(step_leak, 2 * steps + 2)
-        step_followed = _grown(step_followed, steps + 1)
-        step_tx[steps], step_hop[steps], step_followed[steps] = maker, hop, 0
-        step_leak[2 * steps], step_leak[2 * steps + 1] = start, end
-        if follow_fees and not coinbase and leaked > 0 and pending_block < 0:
-            block = i64(_row_of(graph.block_first_tx, maker, block))
-            pending_block, pending_first = block, steps
-            pending_limit = graph.block_first_tx[block + 1]
-        steps += 1
-
-    return Walk(
-        coins[:count],
-        hops[:count],
-        states[:count],
-        reasons[:count],
-        starts[: 2 * count],
-        step_tx[:steps],
-        step_hop[:steps],
-        step_leak[: 2 * steps],
-        step_followed[:steps],
-        pool_label[:pool],
-        pool_amount[:pool],
-    )
+    return coins[:count], steps[:step_count], pool[:pooled]

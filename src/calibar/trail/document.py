@@ -149,7 +149,8 @@ class _Builder:
         record = self.record.get(coin)
         if record is None:
             return 0, 0
-        return int(self.walk.start[2 * record]), int(self.walk.start[2 * record + 1])
+        start, end = self.walk.span[record].tolist()
+        return start, end
 
     def sources(self) -> list[dict[str, Any]]:
         rows = self.rows
@@ -169,7 +170,8 @@ class _Builder:
         return [self.step(i) for i in sorted(range(len(transactions)), key=transactions.__getitem__)]
 
     def leak(self, step: int) -> tuple[int, int]:
-        return int(self.walk.step_leak[2 * step]), int(self.walk.step_leak[2 * step + 1])
+        start, end = self.walk.step_leak[step].tolist()
+        return start, end
 
     def is_coinbase(self, tx: int) -> bool:
         first = self.snapshot["blocks.first_tx"]

@@ -356,7 +356,10 @@ def _untangle(canvas: _Canvas) -> None:
     columns = canvas.columns
     place = {item: n for column in columns for n, item in enumerate(column)}
     best, fewest = [list(column) for column in columns], _crossings(canvas, place)
+    idle = 0
     for sweep in range(16):
+        if not fewest or idle == 6:
+            break
         side = sweep % 2
         for column in columns[1:] if side == 0 else columns[-2::-1]:
             mean = {}
@@ -367,8 +370,9 @@ def _untangle(canvas: _Canvas) -> None:
             column.sort(key=mean.__getitem__)
             place |= {item: n for n, item in enumerate(column)}
         crossings = _crossings(canvas, place)
+        idle += 1
         if crossings < fewest:
-            best, fewest = [list(column) for column in columns], crossings
+            idle, best, fewest = 0, [list(column) for column in columns], crossings
     canvas.columns = best
 
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 from calibar.errors import UsageError
 from calibar.trail.flow import Amounts, Node, Picture, picture
 from calibar.trail.table import FEW_LABELS, btc, holdings_table, percent, shares, summed, totals
-from calibar.trail.words import Language, Text, counted, grouped, known, name_of, plain, reason, say, stop
+from calibar.trail.words import Language, Text, counted, grouped, known, name_of, plain, reason, say, shortened, stop
 
 if TYPE_CHECKING:
     from markupsafe import Markup
@@ -212,10 +212,10 @@ def _texts(drawn: Picture, trail: Mapping[str, Any], names: Mapping[str, str] | 
             {
                 "full": full,
                 "beside": beside,
-                "name": name if len(name) <= 24 else f"{name[:23]}…",
+                "name": _cut(name, 24 if beside.en else 38),
                 "amount": spaced(sum(node.amounts.values())),
                 "standing": reason(holding["reason"])[0] if holding and node.kind == "end" else "fact",
-                "address": _middle_out(plain(holding["address"])) if holding and node.kind == "end" else "",
+                "address": shortened(holding["address"]) if holding and node.kind == "end" else "",
                 "state": holding["state"] if holding and holding["state"] in {"held", "stopped"} else "",
             }
         )
@@ -237,6 +237,10 @@ def _texts(drawn: Picture, trail: Mapping[str, Any], names: Mapping[str, str] | 
 
 def _is_summed(drawn: Picture) -> bool:
     return any(node.kind in {"steps", "ends"} for node in drawn.nodes)
+
+
+def _cut(text: str, most: int) -> str:
+    return text if len(text) <= most else f"{text[: most - 1]}…"
 
 
 def _both(text: str) -> Text:
@@ -268,10 +272,6 @@ def _short(text: str, head: int = 8) -> Markup:
     return Markup('<code title="{}">{}<span class="mid">{}</span>{}</code>').format(
         text, text[:head], text[head:-tail], text[-tail:]
     )
-
-
-def _middle_out(text: str) -> str:
-    return text if len(text) <= 14 else f"{text[:8]}…{text[-4:]}"
 
 
 def _grouped(number: int | None) -> str | Text:

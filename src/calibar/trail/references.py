@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from calibar.chains.bitcoin.script import same_key_forms
+from calibar.chains.bitcoin.script import ScriptKind, hash160, kind_of, same_key_forms, script_of
 from calibar.errors import AddressError, UsageError
 from calibar.ledger.snapshot import Snapshot
 
@@ -70,12 +70,34 @@ def _coins_of_address(name: str, snapshot: Snapshot) -> NDArray[np.int64]:
 
 
 def _others(name: str, snapshot: Snapshot) -> str:
-    """Other addresses of the same key that the ledger knows."""
-    if name.startswith("script:"):
-        return ""
-    found = [
-        f"{form} ({kind})"
-        for kind, form in same_key_forms(name, snapshot.network)
-        if form != name and snapshot.find_address(form) is not None
-    ]
-    return f"; its key's other address {', '.join(found)} does" if found else ""
+    """In words, the other addresses of the same key that the ledger knows."""
+    found = ", ".join(f"{form} ({kind})" for kind, form in same_key(name, snapshot))
+    return f"; its key's other address {found} does" if found else ""
+
+
+def same_key(name: str, snapshot: Snapshot) -> list[tuple[str, str]]:
+    """(kind, address) of the ledger's other addresses that one key controls: P2PK, P2PKH, compressed and not, SegWit.
+
+    Where only the key's hash is known, the ledger's bare keys are searched for it. An inference from the address
+    forms alone, without error: one key's signature spends them all.
+    """
+    network = snapshot.network
+    found = snapshot.find_address(name)
+    script = snapshot.script(found) if found is not None else b""
+    asked: str | bytes = script or ("" if name.startswith("script:") else name)
+    if kind_of(script) is not ScriptKind.P2PK and not name.startswith("script:"):
+        asked = _bare_key(script or script_of(name, network), snapshot) or asked
+    forms = same_key_forms(asked, network) if asked else []
+    return [(kind, form) for kind, form in forms if form != name and snapshot.find_address(form) is not None]
+
+
+def _bare_key(script: bytes, snapshot: Snapshot) -> bytes | None:
+    """The P2PK script whose key hashes to what a P2PKH or P2WPKH script pays, where the ledger has one."""
+    if kind_of(script) not in (ScriptKind.P2PKH, ScriptKind.P2WPKH):
+        return None
+    wanted = script[3:23] if kind_of(script) is ScriptKind.P2PKH else script[2:]
+    for address in np.flatnonzero(snapshot["addresses.kind"] == ScriptKind.P2PK).tolist():
+        bare = snapshot.script(address)
+        if hash160(bare[1:-1]) == wanted:
+            return bare
+    return None

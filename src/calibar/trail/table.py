@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from calibar.errors import BalanceError, UsageError
-from calibar.trail.words import Language, counted, name_of, plain, reason, say
+from calibar.trail.words import Language, counted, name_of, plain, reason, say, shortened
 
 if TYPE_CHECKING:
     from rich.console import Console
 
 FEW_LABELS: Final = 4
 """Up to so many labels get a column each."""
+_ROOMY: Final = 150  # columns of a terminal that holds addresses and coins in full
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +132,7 @@ def show(
     language: Language = "en",
     limit: int = 30,
 ) -> None:
-    """Print where the value rests and each label's equation to a rich console."""
+    """Print where the value rests and each label's equation to a rich console; a narrow one gets shortened ids."""
     from rich.table import Table  # noqa: PLC0415 - rich is slow to import and often not needed
     from rich.text import Text  # noqa: PLC0415
 
@@ -139,7 +140,12 @@ def show(
         return say(key)[language]
 
     labels = [total.label for total in totals(trail)]
-    columns = labels if 1 < len(labels) <= FEW_LABELS else []
+    roomy = console.width >= _ROOMY
+    columns = labels if roomy and 1 < len(labels) <= FEW_LABELS else []
+
+    def written(text: str) -> str:
+        return plain(text) if roomy else shortened(text, 9, 6)
+
     table = Table(title=word("rests"), title_justify="left", header_style="bold", box=None, pad_edge=False)
     for head in ("BTC", word("satoshi"), "%", *columns):
         table.add_column(Text(plain(head)), justify="right", no_wrap=True)
@@ -160,8 +166,8 @@ def show(
             percent(row.share),
             *(btc(row.traced.get(label, 0)) for label in columns),
             Text(plain(state)),
-            Text(plain(f"{where} “{name}”" if name else where)),
-            Text(plain(row.coin)),
+            Text(f"{written(where)} “{name}”" if name else written(where)),
+            Text(written(row.coin)),
         )
     console.print(table)
     console.print()

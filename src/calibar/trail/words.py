@@ -352,6 +352,12 @@ def plain(text: object) -> str:
     return "".join("\ufffd" if unicodedata.category(c) in {"Cc", "Cf", "Cs", "Zl", "Zp"} else c for c in str(text))
 
 
+def shortened(text: str, head: int = 8, tail: int = 4) -> str:
+    """Show an id by its ends; for places where it stands in full nearby or in the JSON document."""
+    text = plain(text)
+    return text if len(text) <= head + tail + 2 else f"{text[:head]}…{text[-tail:]}"
+
+
 def known(family: str, text: object) -> Text:
     """Say a word of the trail's JSON, such as a state or a stop; what has no words here is shown as it is."""
     key = f"{family}.{text}" if family else str(text)

@@ -158,7 +158,14 @@ def _records(source: Source, index: int) -> Iterator[FoundBlock]:
             raise DecodeError(f"{path} at byte {at}: {what} (magic {magic.hex()}); {hint}")
         if len(head) == 8 + HEADER and not HEADER < length <= network.max_block_bytes:
             raise DecodeError(f"{path} at byte {at}: a record of {length} bytes is no block; the file is damaged")
-        if at + 8 + length > size or len(head) < 8 + HEADER:
+        end = at + 8 + length
+        if end > size or len(head) < 8 + HEADER or (not any(data[end - 64 : end]) and _is_zero(data, end)):
+            following = _next_record(source, data, at + 8)
+            if following is not None:
+                raise DecodeError(
+                    f"{path} at byte {at}: a record of {length} bytes is cut, the next begins at byte {following}; "
+                    "the file is damaged"
+                )
             source.notes.append(f"{path}: the last record is cut at byte {at}; passed over")
             return
         header = head[8:]
@@ -168,6 +175,22 @@ def _records(source: Source, index: int) -> Iterator[FoundBlock]:
             raise ChainError(f"{path} at byte {at + 8}: the block {error}; the file is damaged") from None
         yield FoundBlock(digest, header, index, at + 8, length)
         at += 8 + length
+
+
+def _next_record(source: Source, data: mmap.mmap | bytes, start: int) -> int | None:
+    """Where another record begins after `start`, if any does: what ends there is then no tail being written."""
+    end = min(len(data), start + source.network.max_block_bytes)
+    plain = _xor(bytes(data[start:end]), source.key, start)
+    at = plain.find(source.network.magic)
+    while at >= 0:
+        try:
+            check_proof_of_work(plain[at + 8 : at + 8 + HEADER], source.network)
+            if len(plain) >= at + 8 + HEADER:
+                return start + at
+        except ChainError:
+            pass
+        at = plain.find(source.network.magic, at + 1)
+    return None
 
 
 def _key_hint(raw: bytes, source: Source) -> str:
