@@ -71,7 +71,7 @@ class _Walked:
         return sums
 
     def coin_range(self, record: int) -> tuple[int, int]:
-        return int(self.walk.start[2 * record]), int(self.walk.start[2 * record + 1])
+        return int(self.walk.span[record, 0]), int(self.walk.span[record, 1])
 
 
 @settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -93,7 +93,7 @@ def test_walk_equals_the_reference(question: tuple[Graph, list[Source], Policy])
     steps = sorted(range(w.step_tx.size), key=lambda i: int(w.step_tx[i]))
     assert [(int(w.step_tx[i]), int(w.step_hop[i])) for i in steps] == [(s["tx"], s["hop"]) for s in expected["steps"]]
     for i, step in zip(steps, expected["steps"], strict=True):
-        leak = got.traced(int(w.step_leak[2 * i]), int(w.step_leak[2 * i + 1]))
+        leak = got.traced(int(w.step_leak[i, 0]), int(w.step_leak[i, 1]))
         assert leak == (step["burnt_traced"] if graph.is_coinbase(step["tx"]) else step["fee_traced"])
 
     holdings = []
