@@ -14,7 +14,7 @@ demo: $(VENV)/run.stamp
 
 test: $(VENV)/dev.stamp
 	sh tools/debian-packages chromium
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest $(PYTEST_FLAGS)
 
 check: $(VENV)/dev.stamp
 	$(BIN)/ruff format --check src tests bench

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -17,3 +18,40 @@ def data() -> Path:
     if not folder.is_dir():
         pytest.skip(f"no real chain data in {folder}; name its folder in CALIBAR_TEST_DATA")
     return folder
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--fail-on-skip",
+        action="store_true",
+        help="fail where a test skipped for want of data or software that this machine can have",
+    )
+
+
+def _excused(reason: str) -> bool:
+    """Whether this machine cannot have what a skipped test wants."""
+    may_install = shutil.which("apt-get") is not None and hasattr(os, "geteuid") and os.geteuid() == 0
+    return (
+        "no real chain data" in reason  # said only where the folder is missing
+        or "not on this platform" in reason
+        or ("is not installed" in reason and not may_install)
+    )
+
+
+def _wanting(terminal: pytest.TerminalReporter) -> list[str]:
+    """Reasons of the skips that should not be."""
+    reasons = {str(report.longrepr[2]) for report in terminal.stats.get("skipped", []) if report.longrepr}
+    return sorted(reason for reason in reasons if not _excused(reason))
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    terminal = session.config.pluginmanager.get_plugin("terminalreporter")
+    if session.config.getoption("--fail-on-skip") and terminal is not None and _wanting(terminal):
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    if config.getoption("--fail-on-skip"):
+        for reason in _wanting(terminalreporter):
+            terminalreporter.write_line(f"FAILED because of a skip: {reason}", red=True)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
-from calibar.cli.output import console, write_bytes
+from calibar.cli.output import announce_compilation, console, write_bytes
 
 if TYPE_CHECKING:
     from calibar.sandbox.truth import Owned, Truth
@@ -63,6 +63,7 @@ def command(folder: Path, language: Language) -> None:
     from calibar.trail.page import render  # noqa: PLC0415
     from calibar.trail.table import btc, show  # noqa: PLC0415
 
+    announce_compilation()
     screen = console()
 
     def say(key: str, **values: object) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from calibar.cli.output import json_option, progress_bar, write_json
+from calibar.cli.output import announce_compilation, json_option, progress_bar, write_json
 
 
 @click.group("ingest")
@@ -39,6 +39,7 @@ def bitcoin(sources: tuple[Path, ...], json_file: str | None, network: str | Non
     from calibar.chains.bitcoin.networks import network as network_called  # noqa: PLC0415
     from calibar.ledger.ingest import ingest  # noqa: PLC0415
 
+    announce_compilation()
     chosen = network_called(network) if network else None
     with progress_bar() as progress:
         info = ingest(sources, network=chosen, progress=progress, **options)

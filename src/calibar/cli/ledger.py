@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from calibar.cli.output import json_option, progress_bar, write_json
+from calibar.cli.output import announce_compilation, json_option, progress_bar, write_json
 
 
 @click.group("ledger")
@@ -69,6 +69,7 @@ def check(folder: Path, json_file: str | None) -> int:
     """Look for damage in the ledger in DIR. Exit code 1 where there is any."""
     from calibar.ledger.check import check as look  # noqa: PLC0415
 
+    announce_compilation()
     with progress_bar() as progress:
         damage = look(folder, progress)
     if json_file:

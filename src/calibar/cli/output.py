@@ -62,6 +62,14 @@ def progress_bar(quiet: bool = False) -> Iterator[Progress | None]:
         yield say
 
 
+def announce_compilation() -> None:
+    """Say why the first run takes longer: the kernels are compiled for this machine and kept."""
+    from calibar.kernels.compiled import CACHE_DIR  # noqa: PLC0415
+
+    if not CACHE_DIR.exists():
+        click.echo("Compiling for this machine, once: half a minute to a minute ...", err=True)
+
+
 def console() -> Any:
     """A rich console on standard output; as wide as addresses need where nobody sets a width."""
     from rich.console import Console  # noqa: PLC0415

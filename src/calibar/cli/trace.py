@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import click
 
-from calibar.cli.output import console, json_option, write_bytes
+from calibar.cli.output import announce_compilation, console, json_option, write_bytes
 from calibar.errors import UsageError
 
 _TRANSACTION = re.compile(r"[0-9a-fA-F]{64}(:\d+)?$")
@@ -52,6 +52,7 @@ def command(
             raise UsageError(f"there is no stop rule {name!r} yet; use --min-amount, --max-hops, or `--stop none`")
     if json_file == "-" and html_file == "-":
         raise UsageError("--json and --html cannot both go to standard output; name a file for one")
+    announce_compilation()
     ledger = open_ledger(folder)
     trail = ledger.trace(*references, **policy)
     for reference in references:

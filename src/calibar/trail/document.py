@@ -60,6 +60,12 @@ class Trail:
 
         return render(self.document, language=language)
 
+    def _repr_html_(self) -> str:
+        """The page, in a notebook's cell."""
+        from html import escape  # noqa: PLC0415
+
+        return f'<iframe srcdoc="{escape(self.html())}" width="100%" height="720"></iframe>'
+
     def to_networkx(self) -> Any:
         """A directed graph of transactions; edges are coins with `value` and `traced`. Needs networkx."""
         import networkx  # noqa: PLC0415
