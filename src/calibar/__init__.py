@@ -42,6 +42,7 @@ class Ledger:
         `policy` are the fields of calibar.trail.policy.Policy: method, fees, as_of, min_amount, max_hops, segments.
         Raises calibar.errors.UsageError for a wrong question. A reorganisation meanwhile starts the trace again.
         """
+        from calibar.errors import CalibarError  # noqa: PLC0415
         from calibar.ledger.snapshot import Snapshot  # noqa: PLC0415
         from calibar.trail.policy import Policy  # noqa: PLC0415
         from calibar.trail.trace import trace  # noqa: PLC0415
@@ -50,12 +51,12 @@ class Ledger:
         while True:
             try:
                 trail = trace(references, self._snapshot, rules)
-            finally:
-                current = self._snapshot.is_current()
-                if not current:
-                    self._snapshot = Snapshot(self._folder)
-            if current:
-                return trail
+                if self._snapshot.is_current():
+                    return trail
+            except CalibarError:
+                if self._snapshot.is_current():
+                    raise
+            self._snapshot = Snapshot(self._folder)
 
     def same_key(self, address: str) -> list[tuple[str, str]]:
         """(kind, address) of the ledger's other addresses under the key of `address`: P2PK, P2PKH, SegWit."""

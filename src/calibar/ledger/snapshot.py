@@ -52,8 +52,9 @@ class Snapshot:
         return self.manifest.height
 
     def is_current(self) -> bool:
-        """Whether no reorganisation has given up ids since this was opened; if not, open again."""
-        return manifests.read(self.folder).generation == self.manifest.generation
+        """Whether what this mapped is still the ledger's; if ids were given up or the index moved, open again."""
+        now = manifests.read(self.folder)
+        return now.generation == self.manifest.generation and now.index == self.manifest.index
 
     def __getitem__(self, key: str) -> NDArray[Any]:
         """A column by its key, such as `coins.value`."""

@@ -72,6 +72,7 @@ class Writer:
             except Timeout:
                 raise LedgerError(f"another process is writing to {folder}; wait until it is done") from None
         self._appenders: dict[str, Appender] = {}
+        self._touched = False
         try:
             with no_space(folder):
                 interrupted = (folder / MARKER).exists()
@@ -99,6 +100,7 @@ class Writer:
     def stored(self, *, private: bool = False) -> Stored:
         """The columns that `spends.join` needs; with `private` the in-place ones are copies on write."""
         access = mmap.ACCESS_COPY if private else mmap.ACCESS_WRITE
+        self._touched |= not private
 
         def in_place(path: Path, length: int, dtype: str) -> NDArray[Any]:
             return as_array(map_file(path, length, access), np.dtype(dtype))
@@ -223,7 +225,7 @@ class Writer:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        self.close(clean=kind is None)
+        self.close(clean=kind is None or not self._touched)
 
     # The index.
 
