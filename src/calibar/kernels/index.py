@@ -51,6 +51,19 @@ def insert(slots: Slots, key: int, identity: int) -> None:
 
 
 @inlined
+def _same_txid(data: Bytes, at: int, stored: Bytes, batch: Bytes, base: int, identity: int) -> bool:
+    if identity < base:
+        for i in range(32):
+            if stored[identity, i] != data[at + i]:
+                return False
+    else:
+        for i in range(32):
+            if batch[identity - base, i] != data[at + i]:
+                return False
+    return True
+
+
+@inlined
 def find_txid(slots: Slots, data: Bytes, at: int, stored: Bytes, batch: Bytes, base: int, limit: int) -> int:
     """Largest id below `limit` whose txid is data[at:at+32], else -1. Ids from `base` on are rows of `batch`."""
     mask = u64(slots.size - 1)
@@ -62,21 +75,30 @@ def find_txid(slots: Slots, data: Bytes, at: int, stored: Bytes, batch: Bytes, b
         identity = slot_id(slots[place])
         if identity >= limit:
             break
-        if slots[place] >> _SHIFT == fingerprint:
-            same = True
-            if identity < base:
-                for i in range(32):
-                    if stored[identity, i] != data[at + i]:
-                        same = False
-                        break
-            else:
-                for i in range(32):
-                    if batch[identity - base, i] != data[at + i]:
-                        same = False
-                        break
-            if same:
-                found = identity
+        if slots[place] >> _SHIFT == fingerprint and _same_txid(data, at, stored, batch, base, identity):
+            found = identity
         place = (place + _ONE) & mask
+    return found
+
+
+@inlined
+def find_and_insert_txid(
+    slots: Slots, data: Bytes, at: int, stored: Bytes, batch: Bytes, base: int, identity: int
+) -> int:
+    """Enter `identity`, larger than all that are in; returns what `find_txid` would have said before."""
+    mask = u64(slots.size - 1)
+    key = txid_key(data, at)
+    fingerprint = key >> _SHIFT
+    place = key & mask
+    found = i64(-1)
+    while slots[place] != _EMPTY:
+        other = slot_id(slots[place])
+        if other >= identity:
+            break
+        if slots[place] >> _SHIFT == fingerprint and _same_txid(data, at, stored, batch, base, other):
+            found = other
+        place = (place + _ONE) & mask
+    slots[place] = fingerprint << _SHIFT | u64(identity + 1)
     return found
 
 

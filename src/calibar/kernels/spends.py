@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from calibar.kernels.blocks import Decoded, read_u32
 from calibar.kernels.compiled import i64, inlined, kernel, u64
-from calibar.kernels.index import Slots, find_txid, insert, same_script, slot_id, txid_key
+from calibar.kernels.index import Slots, find_and_insert_txid, find_txid, same_script, slot_id
 from calibar.kernels.scripts import OP_RETURN, script_kind
 from calibar.kernels.sha256 import Bytes
 
@@ -209,7 +209,7 @@ def join(
             if unspent_value > max_money:
                 return VALUE_RANGE, b, t, -1
 
-            earlier = find_txid(stored.tx_slots, txid, 32 * t, stored.txid, batch.txid, base_tx, base_tx + t)
+            earlier = find_and_insert_txid(stored.tx_slots, txid, 32 * t, stored.txid, batch.txid, base_tx, base_tx + t)
             if earlier >= 0:  # two pairs of coinbases before BIP30: the later one's coins replace the earlier one's
                 if earlier < base_tx:
                     first, end = stored.first_coin[earlier], stored.first_coin[earlier + 1]
@@ -231,7 +231,6 @@ def join(
                     if spent >= base_input + batch.first_input[t + 1] and not dead:
                         utxo_coins -= 1
                         utxo_value -= value
-            insert(stored.tx_slots, txid_key(txid, 32 * t), base_tx + t)
 
             if t == block_tx:
                 claimed = paid_out

@@ -73,6 +73,8 @@ class Writer:
                 raise LedgerError(f"another process is writing to {folder}; wait until it is done") from None
         self._appenders: dict[str, Appender] = {}
         self._touched = False
+        self._maps: dict[tuple[Path, int], NDArray[Any]] = {}
+        """In-place maps by file and length: mapping anew would fault every page in again."""
         try:
             with no_space(folder):
                 interrupted = (folder / MARKER).exists()
@@ -103,7 +105,13 @@ class Writer:
         self._touched |= not private
 
         def in_place(path: Path, length: int, dtype: str) -> NDArray[Any]:
-            return as_array(map_file(path, length, access), np.dtype(dtype))
+            if private or (path, length) not in self._maps:
+                array = as_array(map_file(path, length, access), np.dtype(dtype))
+                if private:
+                    return array
+                self._maps = {kept: old for kept, old in self._maps.items() if kept[0] != path}
+                self._maps[path, length] = array
+            return self._maps[path, length]
 
         return Stored(
             txid=self.column("transactions.txid"),
@@ -217,6 +225,7 @@ class Writer:
         for appender in self._appenders.values():
             appender.close()
         self._appenders.clear()
+        self._maps.clear()
         if clean:
             (self.folder / MARKER).unlink(missing_ok=True)
         self._lock.release()
