@@ -86,7 +86,8 @@ def read_i64(data: Bytes, at: int) -> int:
 def read_varint(data: Bytes, at: int, end: int) -> tuple[int, int]:
     """CompactSize at `at`: (value, position after), or (-1, at) where it does not fit before `end`.
 
-    Values of 2^62 and more come back as -1 too: nothing in a block may be that long.
+    Values of 2^62 and more come back as -1 too: nothing in a block may be that long. So does a number in a longer
+    form than it needs, as in Bitcoin Core.
     """
     if at >= end:
         return -1, at
@@ -100,6 +101,9 @@ def read_varint(data: Bytes, at: int, end: int) -> tuple[int, int]:
     for i in range(size):
         value |= i64(data[at + 1 + i]) << (8 * i)
     if value < 0 or value >= i64(1) << 62:
+        return -1, at
+    shortest = i64(253) if size == 2 else i64(1) << (4 * size)
+    if value < shortest:
         return -1, at
     return value, at + 1 + size
 

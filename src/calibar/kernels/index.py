@@ -76,7 +76,7 @@ def find_txid(slots: Slots, data: Bytes, at: int, stored: Bytes, batch: Bytes, b
         if identity >= limit:
             break
         if slots[place] >> _SHIFT == fingerprint and _same_txid(data, at, stored, batch, base, identity):
-            found = identity
+            found = max(found, identity)
         place = (place + _ONE) & mask
     return found
 
@@ -96,7 +96,7 @@ def find_and_insert_txid(
         if other >= identity:
             break
         if slots[place] >> _SHIFT == fingerprint and _same_txid(data, at, stored, batch, base, other):
-            found = other
+            found = max(found, other)
         place = (place + _ONE) & mask
     slots[place] = fingerprint << _SHIFT | u64(identity + 1)
     return found
