@@ -34,9 +34,7 @@ class LedgerError(CalibarError):
 
 
 class DamageError(LedgerError):
-    """A stored ledger does not say what was committed."""
-
-    exit_code = 1
+    """A stored ledger does not say what was committed; `calibar ledger check`, which looks for that, answers 1."""
 
 
 class BalanceError(CalibarError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -43,7 +44,7 @@ def show_info(info: Mapping[str, Any]) -> None:
             f"outside  {info['unknown_inputs']:,} inputs spend coins from before the first block: value unknown"
         )
     lines += [f"note     {note}" for note in info.get("notes", ())]
-    if "seconds" in info:
+    if "added_blocks" in info:
         lines.append(f"took     {info['seconds']:.1f} s")
     click.echo("\n".join(lines))
 
@@ -55,7 +56,9 @@ def info(folder: Path, json_file: str | None) -> None:
     """Say what the ledger in DIR holds."""
     from calibar import open as open_ledger  # noqa: PLC0415
 
+    started = time.monotonic()
     document = open_ledger(folder).info
+    document["seconds"] = round(time.monotonic() - started, 3)
     if json_file:
         write_json(json_file, document)
     if json_file != "-":

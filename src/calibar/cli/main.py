@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import sys
+from contextlib import suppress
 
 import click
 
@@ -64,8 +65,14 @@ def main(arguments: list[str] | None = None) -> None:
     except BrokenPipeError:
         sys.stderr.close()
         sys.exit(141)
+    except OSError as error:
+        where = error.filename if error.filename is not None else "standard output"
+        _fail(f"cannot use {where}: {error.strerror or error}; name another", 2)
 
 
 def _fail(message: str, code: int) -> None:
-    click.echo(f"calibar: {' '.join(message.split())}", err=True)
+    line = " ".join(message.split()).encode("utf-8", "backslashreplace").decode()
+    with suppress(OSError):  # what standard output could not take is lost, not raised again at exit
+        sys.stdout.flush()
+    click.echo(f"calibar: {line}", err=True)
     sys.exit(code)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -21,24 +21,31 @@ json_option = click.option(
 
 
 def write_bytes(file: str, data: bytes) -> None:
-    """Write to FILE whole or not at all; `-` is standard output. Raises UsageError where FILE cannot be written."""
+    """Write to FILE, a regular one whole or not at all; `-` is standard output. Raises UsageError where it cannot."""
     if file == "-":
         sys.stdout.buffer.write(data)
         sys.stdout.buffer.flush()
         return
     path = Path(file)
-    temporary = path.with_name(path.name + ".part")
     try:
-        temporary.write_bytes(data)
-        temporary.replace(path)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        raise UsageError(f"cannot write {path}: {error.strerror}") from None
+        if path.is_symlink() or (path.exists() and not path.is_file()):  # links, pipes and devices are written through
+            path.write_bytes(data)
+            return
+        temporary = path.with_name(f".{path.name}.part")
+        try:
+            temporary.write_bytes(data)
+            temporary.replace(path)
+        except OSError:
+            with suppress(OSError):
+                temporary.unlink(missing_ok=True)
+            raise
+    except (OSError, ValueError) as error:
+        raise UsageError(f"cannot write {path}: {getattr(error, 'strerror', None) or error}") from None
 
 
 def write_json(file: str, document: Mapping[str, Any]) -> None:
-    """Write a document for people's scripts."""
-    write_bytes(file, (json.dumps(document, indent=2, ensure_ascii=False) + "\n").encode())
+    """Write a document for people's scripts; paths that are no UTF-8 keep their bytes."""
+    write_bytes(file, (json.dumps(document, indent=2, ensure_ascii=False) + "\n").encode("utf-8", "surrogateescape"))
 
 
 @contextmanager

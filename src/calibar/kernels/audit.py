@@ -78,8 +78,9 @@ def first_bad_link(address: I64, previous: I64, last_coin: I64, addresses: int) 
         if last_coin[owner] < coin:
             return coin
     for owner in range(addresses):
-        if last_coin[owner] >= address.size or address[last_coin[owner]] != owner:
-            return i64(last_coin[owner])
+        last = last_coin[owner]  # one past the coins is a batch's that was never committed: readers look elsewhere
+        if last < address.size and address[last] != owner:
+            return i64(last)
     return -1 if firsts == addresses else 0
 
 

@@ -22,6 +22,9 @@ MIN_AMOUNT, HOPS = 0, 1
 HELD, STOPPED, SPENT = 0, 1, 2
 UNKNOWN_INPUT = -1
 NO_REASON = -2
+MAX_AMOUNT = 1 << 52
+NOWHERE = -1
+"""In place of a transaction: nothing in the columns contradicts itself."""
 
 
 class Graph(NamedTuple):
@@ -69,6 +72,8 @@ class Walk(NamedTuple):
     """1 where the fee went on into the block's coinbase."""
     label: I64
     amount: I64
+    damaged: int
+    """A transaction whose columns contradict each other, so that the walk ended there; NOWHERE in a sound ledger."""
 
 
 def walk(
@@ -87,7 +92,9 @@ def walk(
     Values of zero take nothing. Under `follow_fees` a block with traced fees has its coinbase handled after its other
     transactions, unless a fee or the subsidy is unknown there: then those fees stay where they are.
     """
-    coins, steps, segments = _walk(graph, method, follow_fees, input_limit, rules, rule_values, sources, budgets)
+    coins, steps, segments, damaged = _walk(
+        graph, method, follow_fees, input_limit, rules, rule_values, sources, budgets
+    )
     return Walk(
         coin=coins[:, 0],
         hop=coins[:, 1],
@@ -100,6 +107,7 @@ def walk(
         step_followed=steps[:, 4],
         label=segments[:, 0],
         amount=segments[:, 1],
+        damaged=damaged,
     )
 
 
@@ -196,6 +204,43 @@ def _block_leak(graph: Graph, block: int) -> int:
 
 
 @kernel
+def _sound_outputs(graph: Graph, tx: int) -> bool:
+    """Whether a transaction's outputs are rows of the coins, with values that are amounts.
+
+    Damaged columns must end a walk, not lead it outside its arrays: kernels check no bounds.
+    """
+    first, end = graph.first_coin[tx], graph.first_coin[tx + 1]
+    if first < 0 or end < first or end > graph.value.size:
+        return False
+    for coin in range(first, end):  # noqa: SIM110
+        if graph.value[coin] < 0 or graph.value[coin] > MAX_AMOUNT:
+            return False
+    return True
+
+
+@kernel
+def _sound_inputs(graph: Graph, tx: int, key: int, with_values: bool) -> bool:
+    """Whether a transaction's inputs are rows of the inputs, `key` among them, that spend coins made before it."""
+    first, end = graph.first_input[tx], graph.first_input[tx + 1]
+    if first < 0 or key < first or key >= end or end > graph.input_coin.size or graph.fee[tx] > MAX_AMOUNT:
+        return False
+    for i in range(first, end):
+        coin = graph.input_coin[i]
+        if coin >= graph.first_coin[tx] or coin < -1 or (coin < 0 and graph.fee[tx] >= 0):
+            return False
+        if with_values and coin >= 0 and (graph.value[coin] < 0 or graph.value[coin] > MAX_AMOUNT):
+            return False
+    return True
+
+
+@kernel
+def _sound_block(graph: Graph, block: int, tx: int) -> bool:
+    """Whether a block's transactions are rows of the transactions, `tx` among them but not first."""
+    first, end = graph.block_first_tx[block], graph.block_first_tx[block + 1]
+    return bool(0 <= first < tx < end <= graph.fee.size)
+
+
+@kernel
 def _walk(
     graph: Graph,
     method: int,
@@ -205,9 +250,10 @@ def _walk(
     rule_values: I64,
     sources: Sources,
     budgets: I64,
-) -> tuple[I64, I64, I64]:
-    """See `walk`. Returns coins (coin, hop, state, reason, start, end), steps (transaction, hop, start, end, followed)
-    and segments (label, amount)."""
+) -> tuple[I64, I64, I64, int]:
+    """See `walk`. Returns coins (coin, hop, state, reason, start, end), steps (transaction, hop, start, end, followed),
+    segments (label, amount), and where the columns contradict each other."""
+    damaged = NOWHERE
     never = i64(2**62)
     coins = np.empty((1024, 6), np.int64)
     count = 0
@@ -265,6 +311,9 @@ def _walk(
             pending_block, pending_limit = i64(-1), never
             if leak < 0:
                 continue
+            if not _sound_outputs(graph, maker):
+                damaged = i64(maker)
+                break
             first_out, last_out = graph.first_coin[maker], graph.first_coin[maker + 1]
             hop = never
             lined = push_segment(line, 0, lined, CLEAN, subsidy)
@@ -285,6 +334,13 @@ def _walk(
                 lined = push_segment(line, 0, lined, CLEAN, graph.fee[t] - paid)
             hop += 1
         else:
+            if (
+                maker < tx
+                or not _sound_outputs(graph, maker)
+                or not _sound_inputs(graph, maker, heap[0, 0], method == FIFO)
+            ):
+                damaged = i64(maker)
+                break
             tx = maker
             begin, end = graph.first_input[maker], graph.first_input[maker + 1]
             first_out, last_out = graph.first_coin[maker], graph.first_coin[maker + 1]
@@ -322,6 +378,18 @@ def _walk(
                 for e in range(entered):
                     start, until = coins[entries[e, 1], 4], coins[entries[e, 1], 5]
                     actives = take_in(pool, start, until, in_label, active, actives)
+
+        if not born_alone:
+            into, out = i64(0), leak
+            for s in range(lined if method == FIFO else 0):
+                into += line[s, 1]
+            for k in range(actives if method == HAIRCUT else 0):
+                into += in_label[active[k]]
+            for o in range(first_out, last_out):
+                out += graph.value[o]
+            if into > out or (method == FIFO and into != out) or leak < 0:
+                damaged = i64(maker)
+                break
 
         # The cut. Receivers are the outputs, then the leak: the fee, or what a miner burnt.
         outputs = last_out - first_out
@@ -361,6 +429,9 @@ def _walk(
                     steps[step_count, 2], steps[step_count, 3] = start, pooled
                     if follow_fees and not coinbase and total > 0 and pending_block < 0:
                         block = i64(_row_of(graph.block_first_tx, maker, block))
+                        if not _sound_block(graph, block, maker):
+                            damaged = i64(maker)
+                            break
                         pending_block, pending_step = block, step_count
                         pending_limit = graph.block_first_tx[block + 1]
                     step_count += 1
@@ -387,6 +458,9 @@ def _walk(
             coin_hop = i64(0) if born > 0 else hop
             reason = NO_REASON if born > 0 else _stop_reason(total, coin_hop, rules, rule_values)
             spender = graph.spent_by[coin]
+            if spender < 0 or (spender < input_limit and graph.input_coin[spender] != coin):
+                damaged = i64(tx if born_alone else maker)
+                break
             if spender >= input_limit:
                 state, reason = HELD, NO_REASON
             elif reason != NO_REASON:
@@ -398,6 +472,8 @@ def _walk(
             coins[count, 0], coins[count, 1], coins[count, 2] = coin, coin_hop, state
             coins[count, 3], coins[count, 4], coins[count, 5] = reason, start, end
             count += 1
+        if damaged != NOWHERE:
+            break
         for k in range(actives):
             in_label[active[k]] = 0
-    return coins[:count], steps[:step_count], pool[:pooled]
+    return coins[:count], steps[:step_count], pool[:pooled], damaged

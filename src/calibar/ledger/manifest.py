@@ -55,10 +55,12 @@ def read(folder: Path) -> Manifest:
     path = folder / NAME
     try:
         text = path.read_text("utf-8")
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         raise LedgerError(f"there is no ledger in {folder}; make one with `calibar ingest`") from None
     except (OSError, UnicodeDecodeError) as error:
-        raise DamageError(f"{path} cannot be read ({error}); restore it or ingest again") from None
+        raise DamageError(
+            f"{path} cannot be read ({getattr(error, 'strerror', None) or error}); restore it or ingest again"
+        ) from None
     try:
         document = json.loads(text)
         version = document["format"]

@@ -11,7 +11,7 @@ import errno
 import mmap
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ import numpy as np
 from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 
-from calibar.errors import DamageError, LedgerError
+from calibar.errors import CalibarError, DamageError, LedgerError
 from calibar.kernels import index, spends
 from calibar.kernels.spends import Stored
 from calibar.ledger import manifest as manifests
@@ -234,7 +234,13 @@ class Writer:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        self.close(clean=kind is None or not self._touched)
+        clean = kind is None or not self._touched
+        if not clean and kind is not None and issubclass(kind, CalibarError):
+            with suppress(CalibarError, OSError):  # else the next writer cleans up
+                self.counts = dict(self.manifest.counts)
+                self._recover()
+                clean = True
+        self.close(clean=clean)
 
     # The index.
 

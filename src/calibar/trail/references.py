@@ -12,7 +12,8 @@ from calibar.chains.bitcoin.script import ScriptKind, hash160, kind_of, same_key
 from calibar.errors import AddressError, UsageError
 from calibar.ledger.snapshot import Snapshot
 
-_COIN = re.compile(r"([0-9a-fA-F]{64})(?::(\d+))?")
+_COIN = re.compile(r"([0-9a-fA-F]{64})(?::([0-9]{1,10}))?")
+_AMOUNT = re.compile(r"[0-9]{1,16}")
 _FORMS = "a REF is txid:vout, a txid or an address, with =AMOUNT in satoshi where only part is stolen"
 
 
@@ -31,19 +32,24 @@ def resolve(text: str, snapshot: Snapshot, coin_limit: int) -> Reference:
     name, equals, amount_text = text.partition("=")
     amount: int | None = None
     if equals:
-        if not amount_text.isascii() or not amount_text.isdigit() or int(amount_text) == 0:
-            raise UsageError(f"{text}: {amount_text!r} is no amount; give whole satoshi after `=`")
+        if not _AMOUNT.fullmatch(amount_text) or int(amount_text) == 0:
+            raise UsageError(f"{name}: {amount_text[:40]!r} is no amount; give whole satoshi after `=`")
         amount = int(amount_text)
     match = _COIN.fullmatch(name)
     if match:
         coins = _coins_of_transaction(match[1].lower(), match[2], snapshot)
-    elif re.fullmatch(r"[0-9a-fA-F]+(:\d*)?", name) and len(name.split(":")[0]) > 50:
-        raise UsageError(f"{name}: a transaction id has 64 hex digits, this has {len(name.split(':')[0])}; {_FORMS}")
+    elif re.fullmatch(r"[0-9a-fA-F]{50,}(:.*)?", name):
+        digits = len(name.partition(":")[0])
+        what = f"a transaction id has 64 hex digits, this has {digits}" if digits != 64 else "its output is no number"
+        raise UsageError(f"{name[:100]}: {what}; {_FORMS}")
     else:
         coins = _coins_of_address(name, snapshot)
     early = coins[coins < coin_limit]
     if not early.size:
         raise UsageError(f"{name} is later than the as-of height; raise --as-of, or leave it out")
+    worth = int(snapshot["coins.value"][early].sum())
+    if amount is not None and amount > worth:
+        raise UsageError(f"{name} has {worth} satoshi, less than the {amount} asked for; give at most that after `=`")
     return Reference(text, early, amount)
 
 

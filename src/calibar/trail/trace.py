@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from calibar.errors import BalanceError, UsageError
+from calibar.errors import BalanceError, DamageError, UsageError
 from calibar.kernels import taint
 from calibar.kernels.taint import Graph, Sources, Walk
 from calibar.ledger.snapshot import Snapshot
@@ -26,12 +26,24 @@ def trace(references: Sequence[str], snapshot: Snapshot, policy: Policy) -> Trai
     """
     if not references:
         raise UsageError("nothing to trace: name at least one REF")
+    try:
+        return _trace(references, snapshot, policy)
+    except (IndexError, KeyError, OverflowError, ValueError) as error:
+        raise DamageError(f"{snapshot.folder} contradicts itself; run `calibar ledger check` on it") from error
+
+
+def _trace(references: Sequence[str], snapshot: Snapshot, policy: Policy) -> Trail:
     blocks = blocks_as_of(snapshot, policy.as_of)
     graph = graph_of(snapshot, policy)
     coin_limit = int(graph.first_coin[int(graph.block_first_tx[blocks])])
     resolved = [resolve(text, snapshot, coin_limit) for text in references]
     sources = source_rows(graph, [(ref.coins, ref.amount) for ref in resolved], follow=policy.fees == "follow")
     walked = walk(graph, policy, sources, [ref.amount for ref in resolved], snapshot.input_limit(blocks))
+    if walked.damaged != taint.NOWHERE:
+        raise DamageError(
+            f"{snapshot.folder} contradicts itself about transaction {snapshot.txid(walked.damaged)}; "
+            "run `calibar ledger check` on it"
+        )
     _check_labelled(sources, resolved)
     trail = build(snapshot, policy, blocks, resolved, sources, walked)
     check_balance(trail)
