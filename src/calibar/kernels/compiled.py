@@ -41,12 +41,24 @@ def _sources_digest() -> str:
 CACHE_DIR = _cache_root() / f"kernels-{_sources_digest()}"
 
 
+def _can_keep(folder: Path) -> bool:
+    """Whether files may be made in a folder that perhaps does not exist yet."""
+    while not folder.exists() and folder != folder.parent:
+        folder = folder.parent
+    return folder.is_dir() and os.access(folder, os.W_OK)
+
+
+KEEP = _can_keep(CACHE_DIR)
+"""Where there is no place to keep compiled code it is compiled each time: numba's other place, beside the sources,
+serves stale code, and where that cannot be written either numba raises."""
+
+
 def kernel(function: F) -> F:
     """Compile `function` at its first call, without the interpreter lock, cached on disk."""
     before = config.CACHE_DIR
     config.CACHE_DIR = str(CACHE_DIR)
     try:
-        return cast("F", numba.njit(cache=True, nogil=True, error_model="numpy")(function))
+        return cast("F", numba.njit(cache=KEEP, nogil=True, error_model="numpy")(function))
     finally:
         config.CACHE_DIR = before
 
@@ -56,7 +68,7 @@ def inlined(function: F) -> F:
     before = config.CACHE_DIR
     config.CACHE_DIR = str(CACHE_DIR)
     try:
-        return cast("F", numba.njit(cache=True, nogil=True, error_model="numpy", forceinline=True)(function))
+        return cast("F", numba.njit(cache=KEEP, nogil=True, error_model="numpy", forceinline=True)(function))
     finally:
         config.CACHE_DIR = before
 

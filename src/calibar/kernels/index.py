@@ -171,6 +171,9 @@ def clear_spends_from(spent_by: I64, limit: int, unspent: int) -> int:
 
 @kernel
 def rebuild_last_coin(last_coin: I64, address: I64) -> None:
-    """Latest coin of each address, from the whole address column."""
-    for coin in range(address.size):
-        last_coin[address[coin]] = coin
+    """Latest coin of each address, from the whole address column. A right one is never changed: readers may look."""
+    for coin in range(address.size - 1, -1, -1):
+        owner = address[coin]
+        last = last_coin[owner]
+        if last < coin or last >= address.size or address[last] != owner:
+            last_coin[owner] = coin

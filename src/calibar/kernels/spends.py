@@ -210,7 +210,8 @@ def join(
                 return VALUE_RANGE, b, t, -1
 
             earlier = find_and_insert_txid(stored.tx_slots, txid, 32 * t, stored.txid, batch.txid, base_tx, base_tx + t)
-            if earlier >= 0:  # two pairs of coinbases before BIP30: the later one's coins replace the earlier one's
+            # Two pairs of coinbases before BIP30: the later one's coins replace the earlier one's.
+            if earlier >= 0 and not (has_genesis and earlier == 0):
                 if earlier < base_tx:
                     first, end = stored.first_coin[earlier], stored.first_coin[earlier + 1]
                 else:

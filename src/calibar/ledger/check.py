@@ -12,7 +12,6 @@ from calibar.chains.bitcoin.blockfile import check_proof_of_work, header_work
 from calibar.errors import CalibarError, ChainError, DamageError
 from calibar.kernels import audit
 from calibar.ledger.columns import CHUNK, SUM, as_array, as_bytes, map_file, sums_path
-from calibar.ledger.manifest import read
 from calibar.ledger.schema import COLUMNS, UNKNOWN
 from calibar.ledger.snapshot import INDEX, LAST_COIN, Snapshot
 
@@ -38,17 +37,21 @@ def check(folder: Path, progress: Progress | None = None) -> list[str]:
 
     Raises LedgerError where there is no ledger, or one of a newer format.
     """
-    damage: list[str] = []
-    try:
-        read(folder)
-        snapshot = Snapshot(folder)
-        for look in (_bytes, _offsets, _headers, _sums, _index):
-            damage.extend(look(snapshot, progress or (lambda *_: None)))
-            if damage and look is not _headers:
-                break
-    except DamageError as error:
-        damage.append(str(error))
-    return damage
+    while True:
+        damage: list[str] = []
+        try:
+            snapshot = Snapshot(folder)
+        except DamageError as error:
+            return [str(error)]
+        try:
+            for look in (_bytes, _offsets, _headers, _sums, _index):
+                damage.extend(look(snapshot, progress or (lambda *_: None)))
+                if damage and look is not _headers:
+                    break
+        except DamageError as error:
+            damage.append(str(error))
+        if not damage or snapshot.is_current():
+            return damage
 
 
 def _bytes(snapshot: Snapshot, progress: Progress) -> Iterator[str]:

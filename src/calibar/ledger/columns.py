@@ -63,6 +63,12 @@ class Appender:
     def __init__(self, folder: Path, column: Column, rows: int) -> None:
         """Open at `rows` rows; what a crash left beyond is overwritten."""
         self.column = column
+        for path, length in (
+            (column_path(folder, column), column.length(rows)),
+            (sums_path(folder, column), column.length(rows) // CHUNK * SUM * column.digested),
+        ):
+            if rows and length and (not path.exists() or path.stat().st_size < length):
+                raise DamageError(f"{path} is missing or shorter than the {length} bytes committed; ingest again")
         self._file = _open_to_grow(column_path(folder, column))
         self._sums = _open_to_grow(sums_path(folder, column)) if column.digested else None
         if column.offsets and rows == 0:
@@ -125,6 +131,12 @@ class Appender:
 def _open_to_grow(path: Path) -> Any:
     path.touch()
     return path.open("r+b")
+
+
+def sync_file(path: Path) -> None:
+    """What was written to a file, through mappings too, to disk."""
+    with path.open("r+b") as file:
+        os.fsync(file.fileno())
 
 
 def grow_file(path: Path, size: int, fill: bytes = b"\0") -> None:

@@ -16,10 +16,11 @@ from calibar.chains.bitcoin.blockfile import HEADER, FoundBlock, Source, open_so
 from calibar.chains.bitcoin.decode import Batch, decode
 from calibar.chains.bitcoin.headers import BestChain, KnownChain, best_chain
 from calibar.chains.bitcoin.networks import Network
-from calibar.errors import CalibarError, ChainError, UsageError
+from calibar.errors import CalibarError, ChainError, DamageError, UsageError
 from calibar.kernels import blocks as block_kernels
 from calibar.kernels import spends
 from calibar.kernels.spends import Joined, Stored
+from calibar.ledger.columns import sync_file
 from calibar.ledger.schema import UNKNOWN
 from calibar.ledger.snapshot import Snapshot
 from calibar.ledger.writer import Writer, no_space
@@ -89,8 +90,15 @@ class _Ingest:
         if chain.stale:
             notes.append(f"{chain.stale} blocks lie on losing branches; passed over")
         blocks = chain.blocks
-        if to_height is not None and writer.manifest.heights_known:
-            blocks = blocks[: max(0, to_height - chain.fork)]
+        base, heights_known = writer.manifest.base, writer.manifest.heights_known
+        if blocks and not known.heights:
+            base, heights_known = self._first_height(blocks[0], island)
+        if to_height is not None:
+            if not heights_known:
+                raise UsageError("the heights of this island are unknown; leave --to-height out")
+            blocks = blocks[: max(0, to_height - (chain.fork - known.base + base))]
+            if not blocks and not known.heights:
+                raise UsageError(f"the blocks begin at height {base}, after --to-height {to_height}")
         elif chain.waiting and not island and not writer.manifest.island:
             first = chain.waiting[0]
             raise UsageError(
@@ -100,7 +108,8 @@ class _Ingest:
         if not blocks:
             return 0, notes
         if not known.heights:
-            self._begin(blocks[0], island)
+            is_island = blocks[0].name != self.source.network.genesis
+            writer.commit(island=is_island, base=base, heights_known=heights_known)
         depth = known.base + len(known.work) - 1 - chain.fork
         if depth > max_reorganisation:
             raise UsageError(
@@ -111,25 +120,29 @@ class _Ingest:
         if depth > 0:
             if work[blocks[-1].hash] <= known.tip_work:
                 return 0, notes
-            self._rehearse(chain, blocks, work, known.tip_work)
+            enough = next(i for i, block in enumerate(blocks) if work[block.hash] > known.tip_work) + 1
+            self._rehearse(chain, blocks[:enough])
             writer.roll_back(chain.fork + 1 - known.base)
             notes.append(f"a chain with more work replaced {depth} blocks after height {chain.fork}")
+            self._append_all(blocks[:enough], work)  # what was rehearsed is kept, whatever comes after it
+            if enough < len(blocks):
+                self._append_all(blocks[enough:], work)
+            return len(blocks), notes
         self._append_all(blocks, work)
         return len(blocks), notes
 
-    def _begin(self, first: FoundBlock, island: bool) -> None:
-        """Fix the base of a new ledger."""
+    def _first_height(self, first: FoundBlock, island: bool) -> tuple[int, bool]:
+        """Height of a new ledger's first block (0 where unknown), and whether it is known."""
         if first.name == self.source.network.genesis:
-            return
+            return 0, True
         if not island:
             raise ChainError(f"{self.source.where(first)} is not {self.source.network.name}'s genesis")
         height = decode(self.source, [first]).claimed_height(0)
-        self.writer.commit(island=True, base=height or 0, heights_known=height is not None)
+        return height or 0, height is not None
 
-    def _rehearse(self, chain: BestChain, blocks: list[FoundBlock], work: dict[bytes, int], tip_work: int) -> None:
-        """Check the new branch up to where it has more work, before the old one gives way."""
-        enough = next(i for i, block in enumerate(blocks) if work[block.hash] > tip_work) + 1
-        batch = decode(self.source, blocks[:enough])
+    def _rehearse(self, chain: BestChain, blocks: list[FoundBlock]) -> None:
+        """Check the new branch, up to where it has more work, before the old one gives way."""
+        batch = decode(self.source, blocks)
         writer = self.writer
         keep = chain.fork + 1 - writer.manifest.base
         counts = writer.counts_at(keep)
@@ -167,6 +180,7 @@ class _Ingest:
                 done, uncommitted = done + size, uncommitted + size
                 self.say("reading blocks", done, total)
                 if uncommitted >= COMMIT_BYTES:
+                    self.files.save()
                     self.writer.commit()
                     uncommitted = 0
         self.files.save()
@@ -278,7 +292,12 @@ class _SourceList:
 
     def __init__(self, folder: Path) -> None:
         self._path = folder / SOURCES
-        names = json.loads(self._path.read_text("utf-8")) if self._path.exists() else []
+        try:
+            names = json.loads(self._path.read_text("utf-8"))
+        except FileNotFoundError:
+            names = []
+        except (OSError, ValueError) as error:
+            raise DamageError(f"{self._path} cannot be read ({error}); restore it or ingest again") from None
         self._rows = {name: i for i, name in enumerate(names)}
         self._resolved: dict[Path, int] = {}
 
@@ -293,4 +312,5 @@ class _SourceList:
         with no_space(self._path.parent):
             temporary = self._path.with_suffix(".new")
             temporary.write_text(json.dumps(list(self._rows)), "utf-8")
+            sync_file(temporary)
             temporary.replace(self._path)

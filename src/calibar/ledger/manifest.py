@@ -57,6 +57,8 @@ def read(folder: Path) -> Manifest:
         text = path.read_text("utf-8")
     except (FileNotFoundError, NotADirectoryError):
         raise LedgerError(f"there is no ledger in {folder}; make one with `calibar ingest`") from None
+    except PermissionError as error:
+        raise LedgerError(f"{path} cannot be read ({error.strerror}); ask for permission to read it") from None
     except (OSError, UnicodeDecodeError) as error:
         raise DamageError(
             f"{path} cannot be read ({getattr(error, 'strerror', None) or error}); restore it or ingest again"
@@ -85,6 +87,11 @@ def write(folder: Path, manifest: Manifest) -> None:
         file.flush()
         os.fsync(file.fileno())
     temporary.replace(folder / NAME)
+    sync_folder(folder)
+
+
+def sync_folder(folder: Path) -> None:
+    """The names in a folder to disk, where the system can."""
     if hasattr(os, "O_DIRECTORY"):
         handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
         try:

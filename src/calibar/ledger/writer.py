@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import errno
 import mmap
-import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
@@ -24,11 +23,12 @@ from calibar.errors import CalibarError, DamageError, LedgerError
 from calibar.kernels import index, spends
 from calibar.kernels.spends import Stored
 from calibar.ledger import manifest as manifests
-from calibar.ledger.columns import Appender, as_array, column_path, grow_file, map_column, map_file
+from calibar.ledger.columns import Appender, as_array, column_path, grow_file, map_column, map_file, sync_file
 from calibar.ledger.schema import BY_KEY, COLUMNS, IN_PLACE, UNSPENT
 from calibar.ledger.snapshot import INDEX, LAST_COIN, slots_path
 
 MARKER = "writing"
+LOCK = "lock"
 _MIN_SLOTS = 1 << 16
 _FULL = 0.6
 """A hash table is doubled before it is fuller than this."""
@@ -49,6 +49,11 @@ def no_space(folder: Path) -> Iterator[None]:
         raise LedgerError(f"cannot write the ledger in {folder}: {error.strerror or error}") from None
 
 
+def _foreign(folder: Path) -> bool:
+    """Whether there is more in a folder without a ledger than a writer leaves that stopped at once."""
+    return any(path.name not in (INDEX, LOCK) for path in folder.iterdir())
+
+
 class Writer:
     """An open ledger that grows. Use it as a context; nothing counts until `commit`."""
 
@@ -56,17 +61,13 @@ class Writer:
         """Open or make the ledger of `network` in `folder`. Raises LedgerError where that is another chain's."""
         self.folder = folder
         fresh = not (folder / manifests.NAME).exists()
-        if fresh and folder.is_dir() and any(folder.iterdir()) and not (folder / MARKER).exists():
+        if fresh and folder.is_dir() and not (folder / MARKER).exists() and _foreign(folder):
             raise LedgerError(f"{folder} is not empty and holds no ledger; name a new folder")
         if folder.exists() and not folder.is_dir():
             raise LedgerError(f"{folder} is a file; name a folder for the ledger")
-        if not fresh:
-            found = manifests.read(folder)
-            if found.network != network:
-                raise LedgerError(f"{folder} is a ledger of {found.network}, not of {network}; name another folder")
         with no_space(folder):
             (folder / INDEX).mkdir(parents=True, exist_ok=True)
-            self._lock = FileLock(folder / "lock")
+            self._lock = FileLock(folder / LOCK)
             try:
                 self._lock.acquire(timeout=0)
             except Timeout:
@@ -76,10 +77,18 @@ class Writer:
         self._maps: dict[tuple[Path, int], NDArray[Any]] = {}
         """In-place maps by file and length: mapping anew would fault every page in again."""
         try:
+            fresh = not (folder / manifests.NAME).exists()  # now that nobody else can make it
+            self.manifest = manifests.empty(network) if fresh else manifests.read(folder)
+            if self.manifest.network != network:
+                if self.manifest.counts["blocks"]:
+                    raise LedgerError(
+                        f"{folder} is a ledger of {self.manifest.network}, not of {network}; name another folder"
+                    )
+                self.manifest = replace(self.manifest, network=network)
             with no_space(folder):
                 interrupted = (folder / MARKER).exists()
                 (folder / MARKER).touch()
-                self.manifest = manifests.empty(network) if fresh else manifests.read(folder)
+                manifests.sync_folder(folder)  # the marker is on disk before anything is changed in place
                 self.counts = dict(self.manifest.counts)
                 for column in COLUMNS:
                     self._appenders[column.key] = Appender(folder, column, self.counts[column.table])
@@ -165,7 +174,10 @@ class Writer:
     def commit(self, **changes: Any) -> None:
         """Make all that was appended the ledger's committed state; `changes` are fields of the manifest."""
         with no_space(self.folder):
-            for appender in self._appenders.values():
+            for column in COLUMNS:
+                appender, rows = self._appenders[column.key], self.counts[column.table]
+                if appender.rows != rows:  # an append that failed half-way
+                    appender.reset(rows)
                 appender.flush(to_disk=True)
             self._sync_in_place()
             tails = {column.key: self._appenders[column.key].tail for column in COLUMNS if column.digested}
@@ -237,7 +249,7 @@ class Writer:
         clean = kind is None or not self._touched
         if not clean and kind is not None and issubclass(kind, CalibarError):
             with suppress(CalibarError, OSError):  # else the next writer cleans up
-                self.counts = dict(self.manifest.counts)
+                self.counts, self._index = dict(self.manifest.counts), dict(self.manifest.index)
                 self._recover()
                 clean = True
         self.close(clean=clean)
@@ -257,8 +269,8 @@ class Writer:
             path = self._slots(name)
             if not path.exists() or path.stat().st_size != 8 * self._index[name]:
                 self._build_slots(name, self._index[name])
-        for path in (self.folder / INDEX).glob("*.slots"):
-            if path not in (self._slots("txids"), self._slots("addresses")):
+        for path in (self.folder / INDEX).iterdir():
+            if path not in (self._slots("txids"), self._slots("addresses"), self._last_coin):
                 path.unlink(missing_ok=True)
         if not self._last_coin.exists() or self._last_coin.stat().st_size < 8 * self.counts["addresses"]:
             grow_file(self._last_coin, max(8 * self.counts["addresses"], 8 * _MIN_SLOTS), b"\xff")
@@ -266,14 +278,19 @@ class Writer:
 
     def _build_slots(self, name: str, size: int) -> None:
         path = slots_path(self.folder, name, size)
-        path.unlink(missing_ok=True)
-        grow_file(path, 8 * size)
-        slots = as_array(map_file(path, 8 * size, mmap.ACCESS_WRITE), np.dtype("<u8"))
+        building = path.with_suffix(".new")  # a table is whole or has another name
+        building.unlink(missing_ok=True)
+        grow_file(building, 8 * size)
+        slots = as_array(map_file(building, 8 * size, mmap.ACCESS_WRITE), np.dtype("<u8"))
         if name == "txids":
             index.enter_txids(slots, self.column("transactions.txid"), 0, self.counts["transactions"])
         else:
             starts, scripts = self.column("addresses.first_byte"), self.column("scripts.byte")
             index.enter_scripts(slots, starts, scripts, 0, self.counts["addresses"])
+        del slots
+        sync_file(building)
+        building.replace(path)
+        manifests.sync_folder(path.parent)
 
     def _reserve_slots(self, name: str, ids: int) -> None:
         if ids > index.MAX_ID:
@@ -299,12 +316,12 @@ class Writer:
         index.forget_from(stored.address_slots, self.counts["addresses"])
         index.clear_spends_from(stored.spent_by, self.counts["inputs"], UNSPENT)
         self._rebuild_last_coin()
+        self._sync_in_place()  # before the marker goes
 
     def _sync_in_place(self) -> None:
         paths = (self._slots("txids"), self._slots("addresses"), self._last_coin)
         for path in (*paths, column_path(self.folder, BY_KEY[IN_PLACE])):
             try:
-                with path.open("r+b") as file:
-                    os.fsync(file.fileno())
+                sync_file(path)
             except FileNotFoundError:
                 raise DamageError(f"{path} is missing; ingest again into a new folder") from None

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from calibar.chains.bitcoin.networks import NETWORKS, Network
 from calibar.errors import ChainError, DecodeError, UsageError
+from calibar.kernels import blocks as kernels
 
 HEADER = 80
 _BLK = re.compile(r"blk(\d{5,})\.dat$")
@@ -51,7 +52,7 @@ class FoundBlock:
 
 @dataclass(slots=True)
 class Source:
-    """Open files with blocks in them. Close it, or use it as a context."""
+    """Files with blocks in them, opened when read: a node has more of them than a process may hold open."""
 
     network: Network
     paths: list[Path]
@@ -60,14 +61,12 @@ class Source:
     blocks: list[FoundBlock] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     """What was passed over, one line each."""
-    _data: list[mmap.mmap | bytes] = field(default_factory=list)
+    _texts: dict[int, bytes] = field(default_factory=dict)
+    """Blocks that were given as hex, by file."""
 
     def close(self) -> None:
-        """Unmap all files."""
-        for data in self._data:
-            if isinstance(data, mmap.mmap):
-                data.close()
-        self._data.clear()
+        """Let go of what is held in memory."""
+        self._texts.clear()
 
     def __enter__(self) -> Source:
         return self
@@ -76,8 +75,18 @@ class Source:
         self.close()
 
     def copy(self, block: FoundBlock, out: NDArray[np.uint8]) -> None:
-        """Write a block's plain bytes to `out`, which has its size."""
-        out[:] = np.frombuffer(self._data[block.file], np.uint8, block.size, block.offset)
+        """Write a block's plain bytes to `out`, which has its size. Raises UsageError where they cannot be read."""
+        if block.file in self._texts:
+            out[:] = np.frombuffer(self._texts[block.file], np.uint8)
+            return
+        try:
+            with self.paths[block.file].open("rb") as file:
+                file.seek(block.offset)
+                whole = file.readinto(memoryview(out)) == block.size  # type: ignore[arg-type]
+        except OSError as error:
+            raise UsageError(f"cannot read {self.paths[block.file]}: {error.strerror}") from None
+        if not whole:
+            raise UsageError(f"{self.where(block)} was cut while it was read; ingest again when the node is idle")
         if any(self.key):
             phase = block.offset % 8
             pad = np.frombuffer((self.key * (block.size // 8 + 2))[phase : phase + block.size], np.uint8)
@@ -133,9 +142,17 @@ def _map(path: Path) -> mmap.mmap | bytes:
         raise UsageError(f"cannot read {path}: {error.strerror}") from None
 
 
-def _records(source: Source, index: int) -> Iterator[FoundBlock]:
+def _is_whole(raw: bytes, network: Network) -> bool:
+    """Whether bytes that end in zeros are a block all the same: anyone may pay to a script of zeros."""
+    data = np.frombuffer(bytearray(raw), np.uint8)
+    bounds = np.array([0, data.size], np.int64)
+    columns = kernels.allocate(1, data.size)
+    return kernels.decode(data, bounds[:1], bounds[1:], network.max_money, True, columns)[0] == kernels.OK
+
+
+def _records(source: Source, index: int, data: mmap.mmap | bytes) -> Iterator[FoundBlock]:
     """The block records of one file, in file order."""
-    data, path, key, network = source._data[index], source.paths[index], source.key, source.network
+    path, key, network = source.paths[index], source.key, source.network
     obfuscated = any(key)
     at, size = 0, len(data)
     while at < size:
@@ -159,7 +176,10 @@ def _records(source: Source, index: int) -> Iterator[FoundBlock]:
         if len(head) == 8 + HEADER and not HEADER < length <= network.max_block_bytes:
             raise DecodeError(f"{path} at byte {at}: a record of {length} bytes is no block; the file is damaged")
         end = at + 8 + length
-        if end > size or len(head) < 8 + HEADER or (not any(data[end - 64 : end]) and _is_zero(data, end)):
+        cut = end > size or len(head) < 8 + HEADER
+        if not cut and not any(data[end - 64 : end]) and _is_zero(data, end):
+            cut = not _is_whole(_xor(bytes(data[at + 8 : end]), key, at + 8), network)
+        if cut:
             following = _next_record(source, data, at + 8)
             if following is not None:
                 raise DecodeError(
@@ -203,9 +223,12 @@ def _key_hint(raw: bytes, source: Source) -> str:
 
 def _read_key(folder: Path) -> bytes:
     path = folder / "xor.dat"
-    if not path.exists():
+    try:
+        key = path.read_bytes()
+    except FileNotFoundError:
         return bytes(8)
-    key = path.read_bytes()
+    except OSError as error:
+        raise UsageError(f"cannot read {path}: {error.strerror}") from None
     if len(key) != 8:
         raise DecodeError(f"{path} has {len(key)} bytes, not 8; copy it again from the node's blocks folder")
     return key
@@ -213,7 +236,11 @@ def _read_key(folder: Path) -> bytes:
 
 def _block_files(path: Path) -> list[Path]:
     for folder in (path, path / "blocks"):
-        found = sorted((int(m[1]), p) for p in folder.iterdir() if (m := _BLK.match(p.name))) if folder.is_dir() else []
+        try:
+            inside = list(folder.iterdir()) if folder.is_dir() else []
+        except OSError as error:
+            raise UsageError(f"cannot read {folder}: {error.strerror}") from None
+        found = sorted((int(m[1]), p) for p in inside if (m := _BLK.match(p.name)))
         if found:
             return [p for _, p in found]
     raise UsageError(f"{path} holds no blk*.dat file; give a Bitcoin Core `blocks` folder, a blk file or a raw block")
@@ -263,36 +290,40 @@ def open_source(
 
 
 def _find_blocks(source: Source, network_given: bool, progress: Callable[[int, int], None] | None) -> None:
-    source._data.extend(_map(path) for path in source.paths)
-    total = sum(map(len, source._data))
+    total = sum(path.stat().st_size for path in source.paths)
     known: set[bytes] = set()
     done = 0
-    for index, data in enumerate(source._data):
-        first = bytes(data[:4])
-        detected = _detect(first, source.key)
-        if detected is not None and not network_given:
-            source.network, network_given = detected, True
-        if detected is None and not any(source.key) and not _BLK.match(source.paths[index].name):
-            found = _raw(source, index)
-        else:
-            found = _records(source, index)
-        for block in found:
-            if block.hash not in known:
-                known.add(block.hash)
-                source.blocks.append(block)
-            if progress:
-                progress(done + block.offset + block.size, total)
-        done += len(data)
+    for index, path in enumerate(source.paths):
+        data = _map(path)
+        try:
+            first = bytes(data[:4])
+            detected = _detect(first, source.key)
+            if detected is not None and not network_given:
+                source.network, network_given = detected, True
+            if detected is None and not any(source.key) and not _BLK.match(path.name):
+                found = _raw(source, index, data)
+            else:
+                found = _records(source, index, data)
+            for block in found:
+                if block.hash not in known:
+                    known.add(block.hash)
+                    source.blocks.append(block)
+                if progress:
+                    progress(done + block.offset + block.size, total)
+            done += len(data)
+        finally:
+            if isinstance(data, mmap.mmap):
+                data.close()
         if progress:
             progress(done, total)
 
 
-def _raw(source: Source, index: int) -> Iterator[FoundBlock]:
+def _raw(source: Source, index: int, data: mmap.mmap | bytes) -> Iterator[FoundBlock]:
     path, network = source.paths[index], source.network
-    data = source._data[index]
     if len(data) > 2 * network.max_block_bytes + 4096:
         raise DecodeError(f"{path} is neither a block file (unknown magic {data[:4].hex()}) nor one raw block")
-    raw = _raw_block(bytes(data))
+    plain = bytes(data)
+    raw = _raw_block(plain)
     if raw is None or len(raw) > network.max_block_bytes:
         raise DecodeError(f"{path} is neither a block file (unknown magic {bytes(data[:4]).hex()}) nor a raw block")
     try:
@@ -301,6 +332,6 @@ def _raw(source: Source, index: int) -> Iterator[FoundBlock]:
         raise ChainError(
             f"{path}: read as a raw block of {network.name}, it {error}; name its --network, or the file is damaged"
         ) from None
-    if raw is not data:
-        source._data[index] = raw
+    if raw is not plain:
+        source._texts[index] = raw
     yield FoundBlock(digest, raw[:HEADER], index, 0, len(raw))
