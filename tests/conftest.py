@@ -8,6 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from calibar.sandbox.scenarios.theft import Theft, write_theft
+from calibar.sandbox.truth import Truth
+
 ROOT = Path(__file__).parent.parent
 
 
@@ -18,6 +21,26 @@ def data() -> Path:
     if not folder.is_dir():
         pytest.skip(f"no real chain data in {folder}; name its folder in CALIBAR_TEST_DATA")
     return folder
+
+
+@pytest.fixture(scope="session")
+def theft() -> Theft:
+    theft = Theft("calibar")
+    theft.run()
+    return theft
+
+
+@pytest.fixture(scope="session")
+def truth(theft: Theft) -> Truth:
+    return theft.truth()
+
+
+@pytest.fixture(scope="session")
+def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The theft's folder, to be read only."""
+    directory = tmp_path_factory.mktemp("theft")
+    write_theft(directory)
+    return directory
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

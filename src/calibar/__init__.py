@@ -34,7 +34,13 @@ class Ledger:
     @property
     def info(self) -> dict[str, Any]:
         """What `calibar ledger info --json` prints."""
-        return self._snapshot.info()
+        from calibar.ledger.snapshot import Snapshot  # noqa: PLC0415
+
+        while True:
+            document = self._snapshot.info()
+            if self._snapshot.is_current():
+                return document
+            self._snapshot = Snapshot(self._folder)
 
     def trace(self, *references: str, **policy: Any) -> Trail:
         """Follow REFs (`txid:vout`, a txid, an address; each with `=AMOUNT` for a part) through the ledger.

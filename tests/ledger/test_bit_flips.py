@@ -41,6 +41,7 @@ def a_chain() -> Chain:
     return chain
 
 
+pytestmark = pytest.mark.slow
 CHAIN = a_chain()
 TARGET = CHAIN.blocks[3]
 AFTER = CHAIN.fork(3, "miner").mine()
@@ -100,7 +101,7 @@ def test_a_flip_that_survives_makes_another_block_with_the_same_contents(
     before.write_bytes(b"".join(record(REGTEST, block) for block in CHAIN.blocks[:3]))
     expected = Model(CHAIN.blocks)
     for number, (at, bit, flipped) in enumerate(survivors):
-        if at in PREVIOUS and number % 16:
+        if number % (16 if at in PREVIOUS else 2):
             continue
         path = tmp_path / "blk00001.dat"
         path.write_bytes(flipped)

@@ -137,6 +137,9 @@ def test_an_island_before_bip34_has_no_heights(tmp_path: Path) -> None:
     assert (info["first_height"], info["height"]) == (None, None)
     assert ledger.height_of(0) is None
     assert info["blocks"] == 3
+    for folder in ("island", "other"):
+        with pytest.raises(UsageError, match="leave --to-height out"):
+            read_in(tmp_path / folder, blocks, island=True, to_height=3)
 
 
 def test_of_scattered_blocks_one_run_is_taken_and_the_rest_is_noted(tmp_path: Path) -> None:

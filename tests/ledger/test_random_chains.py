@@ -17,6 +17,7 @@ from calibar.chains.bitcoin import script
 from calibar.chains.bitcoin.transaction import Block, Transaction, TxIn, TxOut
 from calibar.ledger.ingest import ingest
 
+pytestmark = pytest.mark.slow
 OWNERS = [
     *(lock(name) for name in ("a", "b", "c", "miner")),
     script.p2pk(b"\x02" * 33),

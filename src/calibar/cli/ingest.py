@@ -33,7 +33,7 @@ def command() -> None:
 def bitcoin(sources: tuple[Path, ...], json_file: str | None, network: str | None, **options: Any) -> None:
     """Read Bitcoin blocks from SOURCE: Bitcoin Core's `blocks` folder, block files, or single raw blocks (binary, hex).
 
-    Everything is checked on the way: proof of work, merkle roots, witness commitments, spends, fees and subsidies.
+    Checked on the way: proof of work, merkle roots, witness commitments, spends, fees and subsidies.
     Signatures and scripts are not run.
     """
     from calibar.chains.bitcoin.networks import network as network_called  # noqa: PLC0415

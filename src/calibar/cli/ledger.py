@@ -46,7 +46,7 @@ def show_info(info: Mapping[str, Any]) -> None:
     lines += [f"note     {note}" for note in info.get("notes", ())]
     if "added_blocks" in info:
         lines.append(f"took     {info['seconds']:.1f} s")
-    click.echo("\n".join(lines))
+    click.echo("\n".join(lines).encode("utf-8", "backslashreplace").decode())
 
 
 @command.command("info")

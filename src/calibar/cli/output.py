@@ -73,7 +73,7 @@ def announce_compilation() -> None:
     """Say why the first run takes longer: the kernels are compiled for this machine and kept."""
     from calibar.kernels.compiled import CACHE_DIR  # noqa: PLC0415
 
-    if not CACHE_DIR.exists():
+    if next(CACHE_DIR.rglob("*.nbi"), None) is None:
         click.echo("Compiling for this machine, once: half a minute to a minute ...", err=True)
 
 
@@ -81,4 +81,4 @@ def console() -> Any:
     """A rich console on standard output; as wide as addresses need where nobody sets a width."""
     from rich.console import Console  # noqa: PLC0415
 
-    return Console(width=None if sys.stdout.isatty() else 200, highlight=False)
+    return Console(width=None if sys.stdout.isatty() else 240, highlight=False)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from calibar.kernels.compiled import i64, kernel
-from calibar.kernels.index import Slots, find_txid, slot_id
-from calibar.kernels.sha256 import Bytes
+from calibar.kernels.compiled import i64, kernel, u64
+from calibar.kernels.index import ID_BITS, Slots, find_txid, slot_id
+from calibar.kernels.sha256 import Bytes, sha256
 
 I64 = NDArray[np.int64]
 
@@ -64,8 +64,37 @@ def recount(
 
 
 @kernel
-def first_bad_link(address: I64, previous: I64, last_coin: I64, addresses: int) -> int:
-    """First coin whose place in its address's list is wrong; -1 where there is none."""
+def first_stray_mark(spent_by: I64, inputs: int, unspent: int) -> int:
+    """First coin whose mark is neither a spend nor the sign of an unspent coin; -1 where there is none."""
+    for coin in range(spent_by.size):
+        if spent_by[coin] < 0 or (spent_by[coin] >= inputs and spent_by[coin] != unspent):
+            return coin
+    return -1
+
+
+@kernel
+def first_lost_script(slots: Slots, starts: I64, scripts: Bytes) -> int:
+    """First address that the index does not find; -1 where it finds all."""
+    state = np.empty(8, np.uint32)
+    work = np.empty(128, np.uint8)
+    mask = u64(slots.size - 1)
+    for identity in range(starts.size - 1):
+        sha256(scripts, starts[identity], starts[identity + 1] - starts[identity], state, work)
+        place = (u64(state[0]) << u64(32) | u64(state[1])) & mask
+        fingerprint = (u64(state[0]) << u64(32) | u64(state[1])) >> u64(ID_BITS)
+        while slots[place] != u64(0) and slot_id(slots[place]) != identity:
+            place = (place + u64(1)) & mask
+        if slots[place] == u64(0) or slots[place] >> u64(ID_BITS) != fingerprint:
+            return identity
+    return -1
+
+
+@kernel
+def first_bad_link(address: I64, previous: I64, last_coin: I64, addresses: int, at_rest: bool) -> int:
+    """First coin whose place in its address's list is wrong; -1 where there is none.
+
+    Unless the ledger is `at_rest` a last coin may be one of a batch that is not committed: readers look elsewhere.
+    """
     firsts = 0
     for coin in range(address.size):
         owner, before = address[coin], previous[coin]
@@ -78,8 +107,11 @@ def first_bad_link(address: I64, previous: I64, last_coin: I64, addresses: int) 
         if last_coin[owner] < coin:
             return coin
     for owner in range(addresses):
-        last = last_coin[owner]  # one past the coins is a batch's that was never committed: readers look elsewhere
-        if last < address.size and address[last] != owner:
+        last = last_coin[owner]
+        if last >= address.size:
+            if at_rest:
+                return i64(0)
+        elif address[last] != owner:
             return i64(last)
     return -1 if firsts == addresses else 0
 
@@ -92,13 +124,3 @@ def first_lost_txid(slots: Slots, txid: Bytes) -> int:
         if find_txid(slots, flat, 32 * tx, txid, txid, txid.shape[0], txid.shape[0]) < tx:
             return tx
     return -1
-
-
-@kernel
-def count_ids(slots: Slots, limit: int) -> int:
-    """Slots that hold an id below `limit`."""
-    count = 0
-    for place in range(slots.size):
-        if 0 <= slot_id(slots[place]) < limit:
-            count += 1
-    return count

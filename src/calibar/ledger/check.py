@@ -12,8 +12,8 @@ from calibar.chains.bitcoin.blockfile import check_proof_of_work, header_work
 from calibar.errors import CalibarError, ChainError, DamageError
 from calibar.kernels import audit
 from calibar.ledger.columns import CHUNK, SUM, as_array, as_bytes, map_file, sums_path
-from calibar.ledger.schema import COLUMNS, UNKNOWN
-from calibar.ledger.snapshot import INDEX, LAST_COIN, Snapshot
+from calibar.ledger.schema import COLUMNS, UNKNOWN, UNSPENT
+from calibar.ledger.snapshot import INDEX, LAST_COIN, MARKER, Snapshot
 
 Progress = Callable[[str, int, int], None]
 
@@ -27,7 +27,7 @@ _OFFSETS = {
 }
 _TRANSACTION = {
     audit.BAD_INPUT: "spends a coin that is not before it",
-    audit.BAD_SPEND: "spends a coin that says it is spent elsewhere, or not at all",
+    audit.BAD_SPEND: "spends a coin of which coins.spent_by says otherwise",
     audit.BAD_FEE: "has a fee that is not inputs minus outputs",
 }
 
@@ -54,13 +54,18 @@ def check(folder: Path, progress: Progress | None = None) -> list[str]:
             return damage
 
 
+def at_rest(snapshot: Snapshot) -> bool:
+    """Whether no writer is at work, or was when it ended: what is changed in place then is as it was committed."""
+    return not (snapshot.folder / MARKER).exists()
+
+
 def _bytes(snapshot: Snapshot, progress: Progress) -> Iterator[str]:
     total = sum(column.length(snapshot.counts[column.table]) for column in COLUMNS)
     done = 0
     for column in COLUMNS:
         data = snapshot[column.key]
         length = column.length(snapshot.counts[column.table])
-        if column.digested:
+        if column.summed:
             view = as_bytes(data)
             sums = bytes(map_file(sums_path(snapshot.folder, column), length // CHUNK * SUM))
             for chunk in range(length // CHUNK + 1):
@@ -128,6 +133,9 @@ def _sums(snapshot: Snapshot, progress: Progress) -> Iterator[str]:
     if status != audit.OK:
         yield f"transaction {snapshot.txid(tx)} {_TRANSACTION[status]}"
         return
+    stray = audit.first_stray_mark(snapshot["coins.spent_by"], snapshot.counts["inputs"], UNSPENT)
+    if stray >= 0 and at_rest(snapshot):
+        yield f"coins.spent_by.bin has no sense at coin {snapshot.coin_name(stray)}"
     if spent != snapshot.counts["inputs"] - snapshot.counts["outside"]:
         yield f"coins.spent_by.bin marks {spent} coins as spent, but {snapshot.counts['inputs']} inputs spend"
     if snapshot.counts["blocks"] and unspent != int(snapshot["blocks.unspent_value"][-1]):
@@ -149,15 +157,19 @@ def _index(snapshot: Snapshot, progress: Progress) -> Iterator[str]:
     if lost >= 0:
         yield f"the index does not find transaction {snapshot.txid(lost)}"
     addresses = snapshot.counts["addresses"]
-    if audit.count_ids(snapshot.slots("addresses"), addresses) != addresses:
-        yield f"the index does not hold all {addresses} addresses"
+    starts, scripts = snapshot["addresses.first_byte"], snapshot["scripts.byte"]
+    lost = audit.first_lost_script(snapshot.slots("addresses"), starts, scripts)
+    if lost >= 0:
+        yield f"the index does not find address {snapshot.address_name(lost)}"
     try:
         heads = as_array(map_file(snapshot.folder / INDEX / LAST_COIN, 8 * addresses), np.dtype("<i8"))
     except CalibarError as error:
         yield str(error)
         return
     heads.flags.writeable = False
-    link = audit.first_bad_link(snapshot["coins.address"], snapshot["coins.previous"], heads, addresses)
+    link = audit.first_bad_link(
+        snapshot["coins.address"], snapshot["coins.previous"], heads, addresses, at_rest(snapshot)
+    )
     if link >= 0:
         yield f"coin {snapshot.coin_name(link)} is not in its address's list"
     progress("index", 1, 1)

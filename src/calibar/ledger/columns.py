@@ -65,12 +65,12 @@ class Appender:
         self.column = column
         for path, length in (
             (column_path(folder, column), column.length(rows)),
-            (sums_path(folder, column), column.length(rows) // CHUNK * SUM * column.digested),
+            (sums_path(folder, column), column.length(rows) // CHUNK * SUM * column.summed),
         ):
             if rows and length and (not path.exists() or path.stat().st_size < length):
                 raise DamageError(f"{path} is missing or shorter than the {length} bytes committed; ingest again")
         self._file = _open_to_grow(column_path(folder, column))
-        self._sums = _open_to_grow(sums_path(folder, column)) if column.digested else None
+        self._sums = _open_to_grow(sums_path(folder, column)) if column.summed else None
         if column.offsets and rows == 0:
             self._file.write(bytes(column.row_bytes))
             self._file.flush()

@@ -200,6 +200,7 @@ class _Ingest:
             for key in ("unspent_value", "utxo_coins", "utxo_value")
         }
         totals = np.array([*last.values(), inputs], np.int64)
+        self._check_commitments(batch, blocks)
         heights = range(manifest.base + blocks, manifest.base + blocks + count)
         subsidies = [network.subsidy(height) if manifest.heights_known else -1 for height in heights]
         status, block, tx, which = spends.join(
@@ -221,6 +222,17 @@ class _Ingest:
                 "the source is damaged or not a valid chain"
             )
         return out
+
+    def _check_commitments(self, batch: Batch, blocks: int) -> None:
+        """From SegWit on a block that commits to witnesses must carry its coinbase's (BIP141)."""
+        manifest = self.writer.manifest
+        for i, (committed, nonce) in enumerate(batch.columns.commitment[: len(batch.blocks)].tolist()):
+            active = manifest.heights_known and manifest.base + blocks + i >= self.source.network.segwit_height
+            if active and committed >= 0 and nonce < 0:
+                raise ChainError(
+                    f"{self.source.where(batch.blocks[i])} commits to witnesses but comes without them; "
+                    "get it from a node that sends them"
+                )
 
     def _append(self, batch: Batch, work: dict[bytes, int]) -> None:
         writer = self.writer

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -60,6 +61,8 @@ def read(folder: Path) -> Manifest:
     except PermissionError as error:
         raise LedgerError(f"{path} cannot be read ({error.strerror}); ask for permission to read it") from None
     except (OSError, UnicodeDecodeError) as error:
+        if isinstance(error, OSError) and error.errno == errno.ENAMETOOLONG:
+            raise LedgerError(f"{folder} is too long a name for a folder; name another") from None
         raise DamageError(
             f"{path} cannot be read ({getattr(error, 'strerror', None) or error}); restore it or ingest again"
         ) from None

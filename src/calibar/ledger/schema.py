@@ -31,6 +31,11 @@ class Column:
     """Whether it belongs to the ledger's digest: facts do, places in files and what is changed in place do not."""
 
     @property
+    def summed(self) -> bool:
+        """Whether sums of its bytes are kept: all but what is changed in place."""
+        return self.key != IN_PLACE
+
+    @property
     def key(self) -> str:
         """`table.name`: also the file's stem."""
         return f"{self.table}.{self.name}"
@@ -50,6 +55,7 @@ def _column(key: str, dtype: str, width: int = 1, *, offsets: bool = False, dige
     return Column(table, name, np.dtype(dtype), width, offsets, digested)
 
 
+IN_PLACE: Final = "coins.spent_by"
 COLUMNS: Final[tuple[Column, ...]] = (
     _column("blocks.header", "u1", 80),
     _column("blocks.hash", "u1", 32),  # wire order
@@ -88,4 +94,3 @@ COLUMNS: Final[tuple[Column, ...]] = (
 )
 BY_KEY: Final = {column.key: column for column in COLUMNS}
 TABLES: Final = tuple(dict.fromkeys(column.table for column in COLUMNS))
-IN_PLACE: Final = "coins.spent_by"

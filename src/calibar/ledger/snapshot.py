@@ -20,6 +20,8 @@ from calibar.ledger.schema import BY_KEY, COLUMNS, UNSPENT
 
 INDEX = "index"
 LAST_COIN = "last_coin"
+MARKER = "writing"
+"""Lies in the folder while a writer is at work, or since one was interrupted."""
 
 
 def slots_path(folder: Path, name: str, slots: int) -> Path:

@@ -25,9 +25,8 @@ from calibar.kernels.spends import Stored
 from calibar.ledger import manifest as manifests
 from calibar.ledger.columns import Appender, as_array, column_path, grow_file, map_column, map_file, sync_file
 from calibar.ledger.schema import BY_KEY, COLUMNS, IN_PLACE, UNSPENT
-from calibar.ledger.snapshot import INDEX, LAST_COIN, slots_path
+from calibar.ledger.snapshot import INDEX, LAST_COIN, MARKER, slots_path
 
-MARKER = "writing"
 LOCK = "lock"
 _MIN_SLOTS = 1 << 16
 _FULL = 0.6
@@ -180,7 +179,7 @@ class Writer:
                     appender.reset(rows)
                 appender.flush(to_disk=True)
             self._sync_in_place()
-            tails = {column.key: self._appenders[column.key].tail for column in COLUMNS if column.digested}
+            tails = {column.key: self._appenders[column.key].tail for column in COLUMNS if column.summed}
             self.manifest = replace(
                 self.manifest, counts=dict(self.counts), tails=tails, index=dict(self._index), **changes
             )

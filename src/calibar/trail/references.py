@@ -12,7 +12,7 @@ from calibar.chains.bitcoin.script import ScriptKind, hash160, kind_of, same_key
 from calibar.errors import AddressError, UsageError
 from calibar.ledger.snapshot import Snapshot
 
-_COIN = re.compile(r"([0-9a-fA-F]{64})(?::([0-9]{1,10}))?")
+_COIN = re.compile(r"([0-9a-fA-F]{64})(?::([0-9]+))?")
 _AMOUNT = re.compile(r"[0-9]{1,16}")
 _FORMS = "a REF is txid:vout, a txid or an address, with =AMOUNT in satoshi where only part is stolen"
 
@@ -58,8 +58,8 @@ def _coins_of_transaction(txid: str, output: str | None, snapshot: Snapshot) -> 
     first, end = (int(x) for x in snapshot["transactions.first_coin"][transaction : transaction + 2])
     if output is None:
         return np.arange(first, end, dtype=np.int64)
-    if int(output) >= end - first:
-        raise UsageError(f"{txid} has outputs 0 to {end - first - 1}, no output {int(output)}")
+    if len(output) > 10 or int(output) >= end - first:
+        raise UsageError(f"{txid} has outputs 0 to {end - first - 1}, no output {output[:20]}")
     return np.array([first + int(output)], np.int64)
 
 

@@ -312,6 +312,20 @@ def test_text_that_is_no_hex_of_a_block_is_refused(tmp_path: Path, text: bytes) 
     refusal(ChainError if text.startswith(b"z") else DecodeError, path)
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="the limit is POSIX")
+def test_a_node_has_more_files_than_a_process_may_open(tmp_path: Path) -> None:
+    import resource  # noqa: PLC0415 (not everywhere)
+
+    write_block_files(tmp_path, REGTEST, [[CHAIN[number % 8]] for number in range(100)], key=KEY)
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (80, before[1]))
+    try:
+        with open_source([tmp_path]) as source:
+            assert plain_bytes(source) == [block.serialise() for block in CHAIN]
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+
+
 @contextmanager
 def without_rights() -> Iterator[None]:
     """Where tests run as root, whom no permission stops."""
