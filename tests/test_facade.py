@@ -11,6 +11,7 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 import calibar
@@ -251,6 +252,21 @@ def test_info_is_of_one_chain_whatever_happens(folder: Path, reorganise: Callabl
     reorganise()
     assert ledger.info in (before, calibar.open(folder).info)
     assert calibar.open(folder).info["height"] == 4
+
+
+def test_a_list_that_leads_to_another_address_is_damage(folder: Path, fork: Fork) -> None:
+    """What is labelled must have been paid to the address: a wrong link must not add somebody else's coin."""
+    address = script.address_of(_to(1, 0).script, REGTEST)
+    rewards = [f"{block.transactions[0].txid}:0" for block in (*fork.common[1:], *fork.first)]
+    ledger = calibar.open(folder)
+    assert [row["coin"] for row in ledger.trace(address).document["sources"]] == rewards
+    path = folder / "coins.previous.bin"
+    links = np.fromfile(path, np.int64)
+    second = int(np.flatnonzero(links >= 0)[0])
+    links[second] = 0  # genesis
+    links.tofile(path)
+    with pytest.raises(DamageError, match="check"):
+        calibar.open(folder).trace(address)
 
 
 def test_other_addresses_of_a_key_are_named(tmp_path: Path) -> None:
