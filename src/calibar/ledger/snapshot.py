@@ -173,7 +173,10 @@ class Snapshot:
                 )
             coins.append(coin)
             coin = int(previous[coin])
-        return np.array(coins[::-1], np.int64)
+        found = np.array(coins[::-1], np.int64)
+        if (self["coins.address"][found] != address).any():
+            raise DamageError(f"{self.folder}: an address's list has another's coin; run `calibar ledger check`")
+        return found
 
     # The whole.
 

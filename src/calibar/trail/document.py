@@ -28,6 +28,10 @@ class Trail:
 
     document: Mapping[str, Any]
 
+    def __repr__(self) -> str:
+        counts = f"{len(self.document['steps'])} steps, {len(self.document['holdings'])} holdings"
+        return f"<calibar.Trail {self.document['policy']['method']}: {counts}, {self.digest[:16]}>"
+
     def json(self) -> bytes:
         """RFC 8785 canonical bytes: same inputs, same bytes."""
         import rfc8785  # noqa: PLC0415
