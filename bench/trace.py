@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 from bench.figures import Figure, interleaved, median, median_ratio, seconds
 from calibar.kernels import taint
 from calibar.kernels.compiled import kernel
-from calibar.kernels.taint import Graph, Sources, Walk
+from calibar.kernels.taint import Walk
+from calibar.kernels.turns import HELD, Graph, Sources
 from calibar.trail.trace import ALL, frozen, source_rows
 
 I64 = NDArray[np.int64]
@@ -97,27 +98,22 @@ def walked(graph: Graph, method: int) -> tuple[float, Walk]:
     sources, none = sources_in(graph), np.empty(0, np.int64)
     results: list[Walk] = []
     # A virtual machine may find memory only when it is first touched; that is not what is measured.
-    np.ones(1 << 27)
+    np.ones(1 << 28)
     taken = seconds(
         lambda: results.append(
             taint.walk(graph, method, False, graph.input_coin.size, none, none, sources, np.array([ALL]))
         )
     )
     walk = results[0]
-    assert sources.amount.sum() == _held(walk) + _labelled(walk, walk.step_leak).sum(), "the walk does not re-add"
+    fees = walk.leak_amount[walk.leak_label >= 0].sum()
+    assert sources.amount.sum() == _held(walk) + fees, "the walk does not re-add"
     return taken, walk
 
 
-def _labelled(walk: Walk, spans: I64) -> I64:
-    """Labelled units of each segment range."""
-    sums = np.concatenate([[0], np.cumsum(walk.amount * (walk.label >= 0))])
-    rows = spans.reshape(-1, 2)
-    units: I64 = sums[rows[:, 1]] - sums[rows[:, 0]]
-    return units
-
-
 def _held(walk: Walk) -> int:
-    return int(_labelled(walk, walk.span)[walk.state == taint.HELD].sum())
+    """Labelled units that rest."""
+    sums = np.concatenate([[0], np.cumsum(walk.amount * (walk.label >= 0))])
+    return int(np.diff(sums[walk.first_segment])[walk.fate == HELD].sum())
 
 
 @dataclass(frozen=True)

@@ -53,24 +53,28 @@ KEEP = _can_keep(CACHE_DIR)
 serves stale code, and where that cannot be written either numba raises."""
 
 
-def kernel(function: F) -> F:
-    """Compile `function` at its first call, without the interpreter lock, cached on disk."""
+def _compiled(function: F, **options: bool) -> F:
     before = config.CACHE_DIR
     config.CACHE_DIR = str(CACHE_DIR)
     try:
-        return cast("F", numba.njit(cache=KEEP, nogil=True, error_model="numpy")(function))
+        return cast("F", numba.njit(cache=KEEP, nogil=True, error_model="numpy", **options)(function))
     finally:
         config.CACHE_DIR = before
+
+
+def kernel(function: F) -> F:
+    """Compile `function` at its first call, without the interpreter lock, cached on disk."""
+    return _compiled(function)
+
+
+def lean(function: F) -> F:
+    """Like `kernel`, for what makes no array: without counting references, which costs more than short work itself."""
+    return _compiled(function, _nrt=False)
 
 
 def inlined(function: F) -> F:
-    """Like `kernel`, for small functions called in inner loops: the compiler may always inline it."""
-    before = config.CACHE_DIR
-    config.CACHE_DIR = str(CACHE_DIR)
-    try:
-        return cast("F", numba.njit(cache=KEEP, nogil=True, error_model="numpy", forceinline=True)(function))
-    finally:
-        config.CACHE_DIR = before
+    """Like `lean`, for small functions called in inner loops: the compiler always inlines it."""
+    return _compiled(function, _nrt=False, forceinline=True)
 
 
 # numpy's scalars, as plain numbers to the type checker: inside a kernel they are machine integers.

@@ -9,15 +9,17 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from calibar.kernels.compiled import i64, kernel, u64
+from calibar.kernels.compiled import i64, inlined, lean, u64
 
 I64 = NDArray[np.int64]
 
+CAPACITY, REST, ORDER = 0, 1, 2
+"""Columns of the table of receivers that `share_out` works on."""
 CLEAN = -1
 """Label of value that no source claims."""
 
 
-@kernel
+@inlined
 def push_segment(segments: I64, start: int, end: int, label: int, amount: int) -> int:
     """Append a segment to the list start:end, merged with an equal last one; returns the new end."""
     if amount == 0:
@@ -30,7 +32,7 @@ def push_segment(segments: I64, start: int, end: int, label: int, amount: int) -
     return end + 1
 
 
-@kernel
+@inlined
 def cut_front(line: I64, at: int, amount: int, segments: I64, start: int) -> tuple[int, int, int]:
     """Cut `amount` off the front of a line at segment `at` into the list at `start`.
 
@@ -51,44 +53,45 @@ def cut_front(line: I64, at: int, amount: int, segments: I64, start: int) -> tup
     return at, end, traced
 
 
-@kernel
-def _before(rests: I64, a: int, b: int) -> bool:
+@inlined
+def _before(table: I64, a: int, b: int) -> bool:
     """Whether receiver a gets a left-over unit before receiver b."""
-    return rests[a] > rests[b] or (rests[a] == rests[b] and a < b)
+    return table[a, REST] > table[b, REST] or (table[a, REST] == table[b, REST] and a < b)
 
 
-@kernel
-def _settle(order: I64, rests: I64, at: int, size: int) -> None:
-    """Let the entry at `at` sink to its place in a heap of receivers."""
-    receiver = order[at]
+@lean
+def _settle(table: I64, at: int, size: int) -> None:
+    """Let the entry at `at` sink to its place in a heap of receivers, the column ORDER."""
+    receiver = table[at, ORDER]
     while True:
         child = 2 * at + 1
         if child >= size:
             break
-        if child + 1 < size and _before(rests, order[child + 1], order[child]):
+        if child + 1 < size and _before(table, table[child + 1, ORDER], table[child, ORDER]):
             child += 1
-        if not _before(rests, order[child], receiver):
+        if not _before(table, table[child, ORDER], receiver):
             break
-        order[at] = order[child]
+        table[at, ORDER] = table[child, ORDER]
         at = child
-    order[at] = receiver
+    table[at, ORDER] = receiver
 
 
-@kernel
-def share_out(amount: int, capacity: I64, receivers: int, shares: I64, base: int, rests: I64, order: I64) -> None:
-    """Divide `amount` among receivers in proportion to their remaining `capacity`, and lower that.
+@inlined
+def share_out(amount: int, table: I64, receivers: int, shares: I64, base: int) -> None:
+    """Divide `amount` among receivers in proportion to their remaining CAPACITY, and lower that.
 
-    Receiver r gets floor(T*w/W) into shares[base + r]; left-over units go one each to the largest remainders, ties
+    Receiver r gets floor(T*w/W) into shares[base + r, 0]; left-over units go one each to the largest remainders, ties
     to the earlier receiver. Exact for W < 2^53: the quotient is estimated in floating point and corrected by the
-    remainder, which wraps modulo 2^64 but is small. `rests` and `order` are scratch.
+    remainder, which wraps modulo 2^64 but is small. REST and ORDER are scratch.
     """
     whole = i64(0)
     for r in range(receivers):
-        whole += capacity[r]
+        whole += table[r, CAPACITY]
     left = amount
+    ratio = np.float64(amount) / np.float64(whole)
     for r in range(receivers):
-        weight = capacity[r]
-        quotient = i64(np.float64(amount) * np.float64(weight) / np.float64(whole))
+        weight = table[r, CAPACITY]
+        quotient = i64(ratio * np.float64(weight))
         rest = i64(u64(amount) * u64(weight) - u64(quotient) * u64(whole))
         while rest < 0:
             quotient -= 1
@@ -96,24 +99,39 @@ def share_out(amount: int, capacity: I64, receivers: int, shares: I64, base: int
         while rest >= whole:
             quotient += 1
             rest -= whole
-        shares[base + r] = quotient
-        rests[r] = rest
-        order[r] = r
+        shares[base + r, 0] = quotient
+        table[r, REST], table[r, ORDER] = rest, r
         left -= quotient
     if left > 0:
         for at in range(receivers // 2 - 1, -1, -1):
-            _settle(order, rests, at, receivers)
+            _settle(table, at, receivers)
         size = receivers
         for _ in range(left):
-            shares[base + order[0]] += 1
+            shares[base + table[0, ORDER], 0] += 1
             size -= 1
-            order[0] = order[size]
-            _settle(order, rests, 0, size)
+            table[0, ORDER] = table[size, ORDER]
+            _settle(table, 0, size)
     for r in range(receivers):
-        capacity[r] -= shares[base + r]
+        table[r, CAPACITY] -= shares[base + r, 0]
 
 
-@kernel
+@inlined
+def deal(
+    shares: I64, receiver: int, receivers: int, active: I64, actives: int, segments: I64, start: int
+) -> tuple[int, int]:
+    """Write one receiver's shares into the list at `start`, by label. Returns (end of the list, units written)."""
+    end = start
+    total = i64(0)
+    for k in range(actives):
+        share = shares[k * receivers + receiver, 0]
+        if share > 0:
+            segments[end, 0], segments[end, 1] = active[k], share
+            end += 1
+            total += share
+    return end, total
+
+
+@lean
 def fill_clean(segments: I64, start: int, end: int, label: int, budget: int, spare: I64) -> tuple[int, int]:
     """Give clean segments of the list start:end to `label`, from the front, up to `budget` units.
 
@@ -135,7 +153,7 @@ def fill_clean(segments: I64, start: int, end: int, label: int, budget: int, spa
     return end, given
 
 
-@kernel
+@lean
 def add_share(segments: I64, start: int, end: int, label: int, amount: int) -> int:
     """Add `amount` to a label in a list ordered by label; returns the new end."""
     if amount == 0:
@@ -152,7 +170,7 @@ def add_share(segments: I64, start: int, end: int, label: int, amount: int) -> i
     return end + 1
 
 
-@kernel
+@inlined
 def take_in(segments: I64, start: int, end: int, in_label: I64, active: I64, actives: int) -> int:
     """Add the labelled segments start:end to the sums `in_label`; keeps `active`, the labels with a sum, in order.
 

@@ -9,15 +9,18 @@ from typing import Any
 
 import numpy as np
 
-from calibar.kernels import taint
+from calibar.kernels import turns
 from calibar.kernels.cuts import CLEAN
 from calibar.kernels.scripts import OP_RETURN
 from calibar.kernels.spends import MAX_SCRIPT
-from calibar.kernels.taint import Sources, Walk
+from calibar.kernels.taint import Walk
+from calibar.kernels.turns import Sources
 from calibar.ledger.snapshot import Snapshot
 from calibar.trail.policy import DEFINITION, Policy
 from calibar.trail.references import Reference
 
+Segments = list[tuple[int, int]]
+"""What a coin or a fee carries: (label or CLEAN, units), in order."""
 VERSION_KEYS = ("calibar", "digest")
 """Outside the digest: the software's version and the digest itself."""
 
@@ -121,6 +124,15 @@ def build(
     return Trail(document)
 
 
+def _amounts(segments: Segments) -> dict[int, int]:
+    """Units of each label, by label."""
+    sums: dict[int, int] = {}
+    for label, amount in segments:
+        if label != CLEAN:
+            sums[label] = sums.get(label, 0) + amount
+    return dict(sorted(sums.items()))
+
+
 class _Builder:
     def __init__(self, snapshot: Snapshot, policy: Policy, sources: Sources, walked: Walk) -> None:
         self.snapshot, self.policy, self.rows, self.walk = snapshot, policy, sources, walked
@@ -131,36 +143,25 @@ class _Builder:
         ):
             if amount:
                 self.born.setdefault(coin, {})[label] = amount
-        self.fees: dict[int, tuple[int, int]] = {}
+        self.fees: dict[int, Segments] = {}
 
-    def amounts(self, start: int, end: int) -> dict[int, int]:
-        """Units of each label in a segment range, by label."""
-        sums: dict[int, int] = {}
-        labels, amounts = self.walk.label[start:end].tolist(), self.walk.amount[start:end].tolist()
-        for label, amount in zip(labels, amounts, strict=True):
-            if label != CLEAN:
-                sums[label] = sums.get(label, 0) + amount
-        return dict(sorted(sums.items()))
-
-    def traced(self, start: int, end: int, without: Mapping[int, int] | None = None) -> dict[str, Any]:
-        """The entries `traced` (and `segments` where asked for) of a segment range."""
-        sums = self.amounts(start, end)
+    def traced(self, segments: Segments, without: Mapping[int, int] | None = None) -> dict[str, Any]:
+        """The entries `traced` (and `segments` where asked for) of what a coin or a fee carries."""
+        sums = _amounts(segments)
         for label, amount in (without or {}).items():
             sums[label] -= amount
         entry: dict[str, Any] = {"traced": {f"S{label}": amount for label, amount in sums.items() if amount}}
-        if self.policy.segments and end > start:
-            labels, amounts = self.walk.label[start:end].tolist(), self.walk.amount[start:end].tolist()
-            names = ["clean" if label == CLEAN else f"S{label}" for label in labels]
-            entry["segments"] = [list(pair) for pair in zip(names, amounts, strict=True)]
+        if self.policy.segments and segments:
+            entry["segments"] = [["clean" if label == CLEAN else f"S{label}", amount] for label, amount in segments]
         return entry
 
-    def range_of(self, coin: int) -> tuple[int, int]:
-        """Segment range of a coin; empty where it carries nothing."""
-        record = self.record.get(coin)
+    def carried(self, coin: int) -> Segments:
+        """What a coin carries."""
+        record, walk = self.record.get(coin), self.walk
         if record is None:
-            return 0, 0
-        start, end = self.walk.span[record].tolist()
-        return start, end
+            return []
+        rows = slice(*walk.first_segment[record : record + 2].tolist())
+        return list(zip(walk.label[rows].tolist(), walk.amount[rows].tolist(), strict=True))
 
     def sources(self) -> list[dict[str, Any]]:
         rows = self.rows
@@ -179,9 +180,11 @@ class _Builder:
         self.fees = {tx: self.leak(i) for i, tx in enumerate(transactions)}
         return [self.step(i) for i in sorted(range(len(transactions)), key=transactions.__getitem__)]
 
-    def leak(self, step: int) -> tuple[int, int]:
-        start, end = self.walk.step_leak[step].tolist()
-        return start, end
+    def leak(self, step: int) -> Segments:
+        """What left a step as its fee, or was burnt by its miner."""
+        walk = self.walk
+        rows = slice(*walk.first_leak[step : step + 2].tolist())
+        return list(zip(walk.leak_label[rows].tolist(), walk.leak_amount[rows].tolist(), strict=True))
 
     def is_coinbase(self, tx: int) -> bool:
         first = self.snapshot["blocks.first_tx"]
@@ -200,7 +203,7 @@ class _Builder:
             "inputs": [],
             "outputs": [self.output(coin) for coin in range(first, end)],
         }
-        leaked = self.traced(*self.leak(step))
+        leaked = self.traced(self.leak(step))
         if self.is_coinbase(tx):
             document["inputs"] = self.coinbase_inputs(block)
             burnt = sum(entry["value"] for entry in document["inputs"]) - sum(o["value"] for o in document["outputs"])
@@ -214,9 +217,9 @@ class _Builder:
     def input(self, coin: int) -> dict[str, Any]:
         """A coin as it enters: clean where it was stopped."""
         record = self.record.get(coin)
-        enters = record is not None and int(self.walk.state[record]) == taint.SPENT
+        enters = record is not None and int(self.walk.fate[record]) == turns.SPENT
         entry = {"coin": self.snapshot.coin_name(coin), "value": int(self.snapshot["coins.value"][coin])}
-        return entry | self.traced(*(self.range_of(coin) if enters else (0, 0)))
+        return entry | self.traced(self.carried(coin) if enters else [])
 
     def coinbase_inputs(self, block: int) -> list[dict[str, Any]]:
         """The subsidy, then every fee of the block."""
@@ -231,12 +234,12 @@ class _Builder:
             fee = int(snapshot["transactions.fee"][tx])
             if fee:
                 entry = {"coin": None, "fee_of": snapshot.txid(tx), "value": fee}
-                entries.append(entry | self.traced(*self.fees.get(tx, (0, 0))))
+                entries.append(entry | self.traced(self.fees.get(tx, [])))
         return entries
 
     def output(self, coin: int) -> dict[str, Any]:
         """A coin as its transaction made it; what a source labels at its birth is not this transaction's doing."""
-        return self.named(coin) | self.traced(*self.range_of(coin), without=self.born.get(coin))
+        return self.named(coin) | self.traced(self.carried(coin), without=self.born.get(coin))
 
     def named(self, coin: int) -> dict[str, Any]:
         snapshot = self.snapshot
@@ -247,11 +250,11 @@ class _Builder:
         }
 
     def reason(self, record: int, coin: int) -> str:
-        reason = int(self.walk.reason[record])
-        if reason == taint.UNKNOWN_INPUT:
+        fate = int(self.walk.fate[record])
+        if fate == turns.UNKNOWN_INPUT:
             return "unknown input"
-        if reason >= 0:
-            return self.policy.stops[reason][0]
+        if fate >= 0:
+            return self.policy.stops[fate][0]
         address = int(self.snapshot["coins.address"][coin])
         start, end = self.snapshot["addresses.first_byte"][address : address + 2]
         dead = int(self.snapshot["addresses.kind"][address]) == OP_RETURN or int(end - start) > MAX_SCRIPT
@@ -260,12 +263,11 @@ class _Builder:
     def holdings(self) -> list[dict[str, Any]]:
         rows = []
         for coin, record in sorted(self.record.items()):
-            state = int(self.walk.state[record])
-            if state != taint.SPENT:
-                entry = self.named(coin) | self.traced(*self.range_of(coin))
-                rows.append(
-                    entry | {"state": "held" if state == taint.HELD else "stopped", "reason": self.reason(record, coin)}
-                )
+            fate = int(self.walk.fate[record])
+            if fate != turns.SPENT:
+                entry = self.named(coin) | self.traced(self.carried(coin))
+                state = "held" if fate == turns.HELD else "stopped"
+                rows.append(entry | {"state": state, "reason": self.reason(record, coin)})
         return rows
 
     def totals(self, labels: int) -> dict[str, dict[str, int]]:
@@ -273,13 +275,13 @@ class _Builder:
         for label, amount in zip(self.rows.label.tolist(), self.rows.amount.tolist(), strict=True):
             sums[label]["in"] += amount
         for coin, record in self.record.items():
-            state = int(self.walk.state[record])
-            if state != taint.SPENT:
-                for label, amount in self.amounts(*self.range_of(coin)).items():
-                    sums[label]["held" if state == taint.HELD else "stopped"] += amount
+            fate = int(self.walk.fate[record])
+            if fate != turns.SPENT:
+                for label, amount in _amounts(self.carried(coin)).items():
+                    sums[label]["held" if fate == turns.HELD else "stopped"] += amount
         for step, tx in enumerate(self.walk.step_tx.tolist()):
             if not int(self.walk.step_followed[step]):
                 key = "burnt" if self.is_coinbase(tx) else "fees"
-                for label, amount in self.amounts(*self.leak(step)).items():
+                for label, amount in _amounts(self.leak(step)).items():
                     sums[label][key] += amount
         return {f"S{label}": total for label, total in enumerate(sums)}

@@ -8,14 +8,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calibar.errors import BalanceError, DamageError, UsageError
-from calibar.kernels import taint
-from calibar.kernels.taint import Graph, Sources, Walk
+from calibar.kernels import taint, turns
+from calibar.kernels.taint import Walk
+from calibar.kernels.turns import Graph, Sources
 from calibar.ledger.snapshot import Snapshot
 from calibar.trail.document import Trail, build
 from calibar.trail.policy import METHODS, Policy
 from calibar.trail.references import Reference, resolve
 
-_RULES = {"min-amount": taint.MIN_AMOUNT, "hops": taint.HOPS}
+_RULES = {"min-amount": turns.MIN_AMOUNT, "hops": turns.HOPS}
 ALL = int(np.iinfo(np.int64).max)
 
 
@@ -39,7 +40,7 @@ def _trace(references: Sequence[str], snapshot: Snapshot, policy: Policy) -> Tra
     resolved = [resolve(text, snapshot, coin_limit) for text in references]
     sources = source_rows(graph, [(ref.coins, ref.amount) for ref in resolved], follow=policy.fees == "follow")
     walked = walk(graph, policy, sources, [ref.amount for ref in resolved], snapshot.input_limit(blocks))
-    if walked.damaged != taint.NOWHERE:
+    if walked.damaged != turns.NOWHERE:
         raise DamageError(
             f"{snapshot.folder} contradicts itself about transaction {snapshot.txid(walked.damaged)}; "
             "run `calibar ledger check` on it"
