@@ -48,7 +48,8 @@ def run_calibar(*arguments: object) -> Done:
             code = exit_.code
     assert isinstance(code, int)
     assert isinstance(out.buffer, io.BytesIO)
-    return Done(code, out.buffer.getvalue(), err.getvalue())
+    said = "".join(line for line in err.getvalue().splitlines(True) if not line.startswith("Compiling for this machine"))
+    return Done(code, out.buffer.getvalue(), said)
 
 
 def succeeds(*arguments: object) -> Done:

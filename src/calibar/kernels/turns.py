@@ -287,10 +287,10 @@ def advance(
                 state[PENDING_TURN] = nobody
                 block, step = state[PENDING_BLOCK], state[PENDING_STEP]
                 state[PENDING_BLOCK] = NOWHERE
-                if _block_leak(graph, block) < 0:
+                maker = graph.block_first_tx[block]
+                if _worth(graph, maker) >= 0 and _block_leak(graph, block) < 0:
                     continue
-                state[TAKEN_BLOCK] = block
-                turn_kind, maker = i64(COINBASE), graph.block_first_tx[block]
+                state[TAKEN_BLOCK], turn_kind = block, i64(COINBASE)
                 carried = leaked - steps[step, FIRST]
                 while step < step_count:
                     if steps[step + 1, FIRST] > steps[step, FIRST]:
@@ -302,7 +302,7 @@ def advance(
                 turn_kind = i64(BIRTH)
 
         # What it pays: the outputs, then the leak, which is the fee, or what a miner burnt.
-        leak, line_rows = i64(0), i64(0)
+        worth, leak, line_rows = i64(0), i64(0), i64(0)
         if turn_kind == BIRTH:
             first = sources.coin[born]
             end = first + 1
@@ -311,6 +311,10 @@ def advance(
                 break
         else:
             first, end = graph.first_coin[maker], graph.first_coin[maker + 1]
+            worth = _worth(graph, maker)
+            if worth < 0:
+                state[DAMAGED] = maker
+                break
             if turn_kind == COINBASE:
                 block = state[TAKEN_BLOCK]
                 leak = _block_leak(graph, block)
@@ -351,8 +355,7 @@ def advance(
                 into = _line_up(graph, maker, entries, entered, coins, segments, line)
             else:
                 into = _line_up_fees(graph, block, steps, state[PENDING_STEP], step_count, leaks, line)
-            worth = _worth(graph, maker)
-            if worth < 0 or leak < 0 or into > worth + leak or (fifo and into != worth + leak):
+            if leak < 0 or into > worth + leak or (fifo and into != worth + leak):
                 state[DAMAGED] = maker
                 break
         if not fifo and actives > 0:
