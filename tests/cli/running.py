@@ -48,7 +48,9 @@ def run_calibar(*arguments: object) -> Done:
             code = exit_.code
     assert isinstance(code, int)
     assert isinstance(out.buffer, io.BytesIO)
-    said = "".join(line for line in err.getvalue().splitlines(True) if not line.startswith("Compiling for this machine"))
+    said = "".join(
+        line for line in err.getvalue().splitlines(True) if not line.startswith("Compiling for this machine")
+    )
     return Done(code, out.buffer.getvalue(), said)
 
 
