@@ -14,6 +14,7 @@ demo: $(VENV)/run.stamp
 
 test: $(VENV)/dev.stamp
 	sh tools/debian-packages chromium
+	VENV=$(VENV) sh tools/npm-packages
 	$(BIN)/python -m pytest $(PYTEST_FLAGS)
 
 check: $(VENV)/dev.stamp

@@ -9,22 +9,30 @@ import json
 import re
 import shlex
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import click
+import numpy as np
 import pytest
 
 import calibar
 from calibar import errors
+from calibar.chains.ethereum.recorded import Recording
+from calibar.chains.ethereum.rpc import RpcSource
+from calibar.chains.facts import limbs
 from calibar.cli.main import calibar as program
+from calibar.ledger.accounts.ingest import ingest as ingest_accounts
+from calibar.ledger.accounts.schema import ACCOUNT_COLUMNS
+from calibar.ledger.accounts.writer import AccountWriter
 from calibar.ledger.ingest import ingest
-from calibar.ledger.schema import COLUMNS, FORMAT
+from calibar.ledger.schema import COLUMNS, FORMAT, Column
 from calibar.ledger.writer import Writer
+from calibar.sandbox.scenarios import token_theft
 from calibar.sandbox.scenarios.theft import write_theft
 from calibar.trail.document import digest_of
-from calibar.trail.policy import DEFINITION, METHODS, PLANNED, Policy
+from calibar.trail.policy import ACCOUNT_METHODS, DEFINITION, METHODS, PLANNED, Policy
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
@@ -98,13 +106,17 @@ def test_no_option_is_made_up(name: str) -> None:
     assert set(re.findall(r"(?<![\w-])--[a-z][a-z-]*", section(DOCS / "cli.md", f"## `{name}`"))) <= known
 
 
-def test_every_column_is_in_the_architecture_and_no_other() -> None:
-    written = re.findall(r"^\| `(\w+\.\w+)` \| ([^|]+) \| ([^|]*)\|$", (DOCS / "architecture.md").read_text(), re.M)
+@pytest.mark.parametrize(
+    ("heading", "columns"), [("## Facts: the ledger", COLUMNS), ("## Account ledgers", ACCOUNT_COLUMNS)]
+)
+def test_every_column_is_in_the_architecture_and_no_other(heading: str, columns: Sequence[Column]) -> None:
+    text = section(DOCS / "architecture.md", heading)
+    written = re.findall(r"^\| `(\w+\.\w+)` \| ([^|]+) \| ([^|]*)\|$", text, re.M)
     assert f"format {FORMAT}" in words(DOCS / "architecture.md")
     assert [(key, kind) for key, kind, _ in written] == [
-        (c.key, c.dtype.str.lstrip("<|") + (f" × {c.width}" if c.width > 1 else "")) for c in COLUMNS
+        (c.key, c.dtype.str.lstrip("<|") + (f" × {c.width}" if c.width > 1 else "")) for c in columns
     ]
-    for (key, _, said), column in zip(written, COLUMNS, strict=True):
+    for (key, _, said), column in zip(written, columns, strict=True):
         assert ("offset" in said.split(";")[0].split()) == column.offsets, key
         assert ("not in the digest" in said) == (not column.digested), key
 
@@ -127,12 +139,19 @@ def test_every_exit_code_is_in_the_reference() -> None:
 
 
 def test_every_key_of_info_is_in_the_reference(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    with Writer(tmp_path / "ledger", "regtest"):
+    with Writer(tmp_path / "coins", "regtest"):
         pass
-    program.main(["ledger", "info", str(tmp_path / "ledger"), "--json", "-"], standalone_mode=False)
-    text = section(DOCS / "cli.md", "## `calibar ledger info`")
-    written = re.findall(r"`(\w+)`", "".join(re.findall(r"^\| (`.*?) \|", text, re.M)))
-    assert sorted(written) == sorted(json.loads(capsys.readouterr().out))
+    with AccountWriter(tmp_path / "accounts", "ethereum:1"):
+        pass
+    whole = section(DOCS / "cli.md", "## `calibar ledger info`")
+    coins, _, accounts = whole.partition("### Account chains")
+    for name, text in (("coins", coins), ("accounts", accounts)):
+        program.main(["ledger", "info", str(tmp_path / name), "--json", "-"], standalone_mode=False)
+        info = json.loads(capsys.readouterr().out)
+        written = re.findall(r"`(\w+)`", "".join(re.findall(r"^\| (`.*?) \|", text, re.M)))
+        assert sorted(written) == sorted(info), name
+        for part in info.get("proven_blocks", ()):
+            assert f"`{part}`" in text
 
 
 def test_every_method_has_its_heading_and_the_planned_ones_are_named() -> None:
@@ -140,6 +159,9 @@ def test_every_method_has_its_heading_and_the_planned_ones_are_named() -> None:
     assert f"definition {DEFINITION}" in text
     for method in METHODS:
         assert "By hand" in section(DOCS / "tracing.md", f"## {method}")
+    by_hand = section(DOCS / "tracing.md", "### The methods")
+    assert tuple(re.findall(r"^- `(\w+)`:", by_hand, re.M)) == ACCOUNT_METHODS
+    assert tuple(re.findall(r"^\| `(\w+)` \|", by_hand, re.M)) == ACCOUNT_METHODS
     for names in PLANNED.values():
         for name in names:
             assert f"`{name}`" in text
@@ -151,8 +173,9 @@ def test_every_field_of_the_policy_is_in_the_definition() -> None:
     assert re.findall(r"^\| `(\w+)` \|", text, re.M) == fields
     trace = COMMANDS["calibar trace"]
     for field in fields:
-        assert f"`--{field.replace('_', '-')}`" in text
-        assert field in {parameter.name for parameter in trace.params}
+        option = {"deposits": "stop"}.get(field, field.replace("_", "-"))
+        assert f"`--{option}`" in text
+        assert f"--{option}" in {name for parameter in trace.params for name in parameter.opts}
 
 
 def test_the_face_is_in_the_architecture() -> None:
@@ -270,6 +293,109 @@ def test_the_examples_by_hand_are_right(monkeypatch: pytest.MonkeyPatch) -> None
     assert "takes 5,000 clean, 100 `S0` and 30 clean, and 10 clean are burnt" in words(DOCS / "tracing.md")
 
 
+def pieces(text: str) -> list[tuple[int | None, int]]:
+    """`400 clean, 300 `S0`` as labels (None: clean) and units."""
+    found = re.findall(r"([\d,]+) (?:`S(\d)`|clean)", text)
+    return [(int(label) if label else None, int(units.replace(",", ""))) for units, label in found]
+
+
+def test_the_examples_of_account_chains_are_right(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(ROOT / "tests" / "trail"))
+    reference, model = (importlib.import_module(name) for name in ("account_reference", "account_histories"))
+    text = section(DOCS / "tracing.md", "### The methods")
+    received = [(None, None, 400), (0, None, 300), (None, None, 200), (1, None, 100)]
+    assert pieces(text.partition("**By hand.**")[2])[:4] == [(label, units) for label, _, units in received]
+    assert "pays 705 of its 1,000" in " ".join(text.split())
+    rows = re.findall(r"^\| `(\w+)` \| (.*) \| (.*) \|$", text, re.M)
+    for method, *said in rows:
+        for row, right in zip(said, reference.cut(method, received, 705), strict=True):
+            is_list = method in ("fifo", "lifo")
+            here, there = pieces(row), [(label, units) for label, _, units in right]
+            assert (here == there) if is_list else (set(here) == set(there)), method
+
+    moves = [(None, 0, 400), (None, 0, 300), (0, 1, 600), (None, 0, 500), (0, 1, 590)]
+    history = model.History((0, 0), tuple(model.Transfer(*move) for move in moves))
+    trail = reference.trace(history, [model.Source((1,))], model.Policy("libr"))
+    assert [step.drawn for step in trail.steps] == [[(0, None, 200)], [(0, None, 90)]]
+    sentence = " ".join(text.split()).partition("`libr` alone: ")[2].partition(". Of")[0]
+    assert sentence == (
+        "400 clean and 300 `S0` arrive; 600 are paid: 400 clean, 200 `S0`; 500 clean arrive; 590 are paid: 500 clean, "
+        "90 `S0`"
+    )
+
+    bought = [(None, 0, 600), (None, 0, 300), (None, 0, 100), (None, 3, 77)]
+    swap = (model.Transfer(0, 1, 1000, given=0), model.Transfer(3, 2, 77, received=0))
+    history = model.History((0, 0, 1, 1), (*(model.Transfer(*move) for move in bought), *swap))
+    sources = [model.Source((1,)), model.Source((2,))]
+    *_, last = reference.trace(history, sources, model.Policy("fifo")).steps
+    assert (
+        pieces(section(DOCS / "tracing.md", "### Conversions and links").partition("goes to .7:")[2])[:3]
+        == last.arrived
+    )
+
+    backward, kernels = (importlib.import_module(f"calibar.kernels.{name}") for name in ("backward", "transfers"))
+    text = words(DOCS / "tracing.md").partition("### Backward")[2]
+    columns = np.array([0, 1, 2]), np.array([2, 2, 3]), limbs([400, 300, 500])[:, :2].copy()
+    flows = kernels.Flows(*columns, np.zeros(3, int), np.arange(3), np.full(4, -1), np.zeros(4, int))
+    for method, amount, sentence in (
+        (0, 500, "are the 400 from X and 100 from Y"),
+        (0, 450, "are the 400 from X and 50 from Y"),
+        (1, 500, "are the 300 from Y and 200 from X"),
+    ):
+        none = kernels.Conversions(np.empty(0, int), np.empty(0, int))
+        reached = backward.trace_back(flows, method, False, none, flow=2, amount=amount)
+        found = {row.flow: sum(part.amount for part in row.ranges) for row in reached if row.hop == 1}
+        assert sentence in text
+        assert found == {"XY".index(who): int(units) for units, who in re.findall(r"(\d+) from ([XY])", sentence)}
+
+
+@pytest.fixture(scope="module")
+def tokens(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A ledger of the sandbox's theft in tokens."""
+    folder = tmp_path_factory.mktemp("tokens") / "ledger"
+    ingest_accounts(RpcSource(Recording(token_theft.RECORDING), genesis=token_theft.GENESIS), folder)
+    return folder
+
+
+def test_the_account_trail_that_is_shown_is_one(tokens: Path) -> None:
+    _, document = (json.loads(block) for block in fenced(DOCS / "tracing.md", "json"))
+    trail = calibar.open(tokens).trace(document["sources"][0]["transfer"], as_of=27)
+    assert document == trail.document
+    assert document["digest"] == digest_of(document)
+
+
+def test_every_word_of_account_trails_is_in_the_definition(tokens: Path) -> None:
+    text = section(DOCS / "tracing.md", "## Account chains")
+    references = [f"{source.transaction}:{source.log_index}" for source in token_theft.truth().sources]
+    for method in ACCOUNT_METHODS:
+        trail = calibar.open(tokens).trace(*references, method=method)
+        said = {step["kind"] for step in trail.steps} | {row["reason"] for row in trail.holdings}
+        said |= {key for row in (*trail.steps, *trail.holdings) for key in row} | set(trail.document["rules"])
+        said -= {"txid", "height", "time", "hop", "inputs", "outputs", "traced", "state"}  # as on Bitcoin
+        for word in said:
+            assert f"`{word}`" in text or f'`"{word}"' in text, word
+    kinds = importlib.import_module("calibar.trail.accounts.document")._KINDS
+    for kind in kinds.values():
+        assert f"`{kind}`" in text
+    for end in importlib.import_module("calibar.kernels.backward").End:
+        if end.value not in ("onward", "rule"):  # no stop rule plays a part
+            assert f"`{end.value}`" in section(DOCS / "tracing.md", "### Backward")
+
+
+@pytest.mark.parametrize("name", ["holdings", "transfers"])
+def test_the_keys_of_an_addresss_documents_are_in_the_reference(
+    name: str, tokens: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    victim = calibar.open(tokens).trace(
+        f"{token_theft.truth().sources[0].transaction}:{token_theft.truth().sources[0].log_index}"
+    )
+    address = victim.document["sources"][0]["account"]
+    program.main([name, address, "--ledger", str(tokens), "--json", "-"], standalone_mode=False)
+    document = json.loads(capsys.readouterr().out)
+    (shown,) = re.findall(r"^\| `--json FILE` \| `(.*?)`", section(DOCS / "cli.md", f"## `calibar {name}`"), re.M)
+    assert set(re.findall(r'"(\w+)":', shown)) == {*document, *document[name][0]}
+
+
 def test_the_tutorial_runs_as_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -296,7 +422,7 @@ def test_the_tutorial_runs_as_written(
     exec(compile(python, "first-trail.md", "exec"), {})  # noqa: S102
     assert "bcrt1q" in capsys.readouterr().out
 
-    (document,) = (json.loads(block) for block in fenced(DOCS / "tracing.md", "json"))
+    document, _ = (json.loads(block) for block in fenced(DOCS / "tracing.md", "json"))
     assert document == calibar.open("demo/ledger").trace(truth.refs[0], as_of=131).document
     assert document["digest"] == digest_of(document)
 

@@ -18,7 +18,8 @@ import calibar
 from calibar.errors import CalibarError
 from calibar.ledger.columns import column_path
 from calibar.ledger.schema import BY_KEY
-from calibar.ledger.snapshot import INDEX, LAST_COIN, Snapshot
+from calibar.ledger.snapshot import LAST_COIN, Snapshot
+from calibar.ledger.view import INDEX
 
 folder, coin = Path(sys.argv[1]), sys.argv[2]
 

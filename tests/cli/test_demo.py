@@ -13,10 +13,15 @@ from typing import Any
 import pytest
 from running import info, succeeds
 
+from calibar.sandbox.scenarios import token_theft
+
 sys.path.append(str(Path(__file__).parent.parent / "trail"))
 import browser
 
-FILES = ["blocks", "fifo.html", "fifo.json", "haircut.html", "haircut.json", "ledger", "truth.json"]
+TOKENS = ["token-ledger", "tokens-fifo.json", "tokens-haircut.json", "tokens-libr.json", "tokens.html"]
+FILES = [
+    "blocks", "fifo.html", "fifo.json", "haircut.html", "haircut.json", "ledger", *TOKENS, "truth.json",
+]  # fmt: skip
 COIN = Decimal(10**8)
 
 
@@ -49,8 +54,8 @@ def test_everything_is_there(demo: tuple[Path, str, str]) -> None:
 
 
 def test_the_printed_totals_re_add(demo: tuple[Path, str, str]) -> None:
-    folder, _, screen = demo
-    lines = equations(screen)
+    folder, language, screen = demo
+    lines = equations(screen.partition({"en": "Second leg", "es": "Segundo tramo"}[language])[0])
     assert len([label for label, _ in lines if label.startswith("S")]) == 2 * 5
     for _, (came, *rests) in lines:
         assert came == sum(rests) > 0
@@ -62,6 +67,29 @@ def test_the_printed_totals_re_add(demo: tuple[Path, str, str]) -> None:
             assert label == f"S{n}"
             assert amounts[0] == stolen["amount"] / COIN
             assert amounts == [Decimal(total[key]) / COIN for key in ("in", "held", "stopped", "fees", "burnt")]
+
+
+def test_the_second_leg_is_the_storys_truth(demo: tuple[Path, str, str]) -> None:
+    """What fifo finds in the token is what the story's own books say, by who has it and how it ended."""
+    folder, _, screen = demo
+    document = trail(folder, "tokens-fifo")
+    token = token_theft.truth().sources[0].token
+    found: dict[tuple[str, str, str], int] = {}
+    names = {owned.address: owned.role for owned in token_theft.truth().addresses}
+    for row in document["holdings"]:
+        if row["asset"].lower() == token:
+            for label, amount in row["traced"].items():
+                key = label, names[row["account"].lower()], row["state"]
+                found[key] = found.get(key, 0) + int(amount)
+    books = {
+        (rest.label, rest.role, rest.state): rest.amount
+        for rest in token_theft.rests(token_theft.EXCHANGES)
+        if rest.asset == "dollar" and rest.state != "destroyed"
+    }
+    assert found == books
+    assert "27,039.330515" in screen  # frozen and destroyed by the issuer
+    assert b"sound" in succeeds("ledger", "check", folder / "token-ledger").out
+    assert str((folder / "tokens.html").resolve()) in screen
 
 
 def test_every_coin_can_be_copied_from_the_screen(demo: tuple[Path, str, str]) -> None:

@@ -22,7 +22,8 @@ from calibar.ledger.check import check
 from calibar.ledger.columns import CHUNK, column_path, sums_path
 from calibar.ledger.ingest import ingest
 from calibar.ledger.schema import BY_KEY, COLUMNS, IN_PLACE, UNSPENT, Column
-from calibar.ledger.snapshot import INDEX, LAST_COIN, Snapshot, slots_path
+from calibar.ledger.snapshot import LAST_COIN, Snapshot
+from calibar.ledger.view import INDEX, slots_path
 from calibar.sandbox.economy import genesis
 
 REGTEST = NETWORKS["regtest"]

@@ -12,7 +12,7 @@ from naive import Model, assert_agrees
 
 from calibar.errors import ChainError
 from calibar.ledger import ingest as ingesting
-from calibar.ledger import writer
+from calibar.ledger import store
 from calibar.ledger.check import check
 from calibar.ledger.ingest import ingest
 from calibar.ledger.snapshot import Snapshot
@@ -125,7 +125,7 @@ def test_a_reader_sees_the_old_tip_until_the_commit(tmp_path: Path) -> None:
 
 def test_the_index_grows_without_losing_anything(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = read_in(tmp_path / "whole", CHAIN.blocks)
-    monkeypatch.setattr(writer, "_MIN_SLOTS", 4)
+    monkeypatch.setattr(store, "MIN_SLOTS", 4)
     grown = read_in(tmp_path / "grown", CHAIN.blocks, network=small_batches(CHAIN.blocks), memory_mb=0)
     assert_agrees(grown, Model(CHAIN.blocks))
     assert grown.digest == whole.digest
@@ -137,7 +137,7 @@ def test_the_index_grows_without_losing_anything(tmp_path: Path, monkeypatch: py
 
 
 def test_an_old_reader_is_told_when_the_index_has_grown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(writer, "_MIN_SLOTS", 4)
+    monkeypatch.setattr(store, "MIN_SLOTS", 4)
     old = read_in(tmp_path / "ledger", CHAIN.blocks[:3])
     for height in range(3, len(CHAIN.blocks)):
         read_in(tmp_path / "ledger", CHAIN.blocks, to_height=height)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
+from calibar.cli.demo_tokens import tell
 from calibar.cli.output import announce_compilation, console, write_bytes
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ _WORDS: dict[str, dict[Language, str]] = {
 @click.argument("folder", default="demo", type=click.Path(path_type=Path), metavar="[DIR]")
 @click.option("--language", type=click.Choice(["en", "es"]), default="en", show_default=True, help="Of text and pages.")
 def command(folder: Path, language: Language) -> None:
-    """Write a small chain with a theft in it to DIR, read it, trace it with both methods and say where the money is."""
+    """Write a small chain with a theft in it to DIR, trace it and a second leg in tokens; say where the money is."""
     from calibar import open as open_ledger  # noqa: PLC0415
     from calibar.ledger.ingest import ingest  # noqa: PLC0415
     from calibar.sandbox.scenarios.theft import write_theft  # noqa: PLC0415
@@ -94,6 +95,8 @@ def command(folder: Path, language: Language) -> None:
     screen.print()
     say("note")
     screen.print()
+    pages += tell(folder, screen, language)
+    screen.print()
     say("pages")
     for page in pages:
         screen.print(f"  {page.resolve()}", soft_wrap=True, markup=False)
@@ -102,6 +105,8 @@ def command(folder: Path, language: Language) -> None:
     for line in (
         "calibar ingest bitcoin ~/.bitcoin/blocks --ledger ledger",
         "calibar trace TXID:VOUT --ledger ledger --method fifo --html trail.html",
+        "calibar ingest ethereum http://127.0.0.1:8545 --ledger tokens",
+        "calibar trace HASH:LOG --ledger tokens --method fifo --html trail.html",
     ):
         screen.print(f"  {line}", soft_wrap=True, markup=False)
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from calibar.cli.accounts import ethereum, tron
 from calibar.cli.output import announce_compilation, json_option, progress_bar, write_json
 
 
@@ -49,3 +50,7 @@ def bitcoin(sources: tuple[Path, ...], json_file: str | None, network: str | Non
         from calibar.cli.ledger import show_info  # noqa: PLC0415
 
         show_info(info)
+
+
+command.add_command(ethereum)
+command.add_command(tron)

@@ -26,6 +26,11 @@ def bitcoin_amount(satoshi: int | None) -> str:
 
 def show_info(info: Mapping[str, Any]) -> None:
     """Print an info document for people."""
+    if "transfers" in info:
+        from calibar.cli.accounts import show_account_info  # noqa: PLC0415
+
+        show_account_info(info)
+        return
     kind = "island of blocks" if info["island"] else "chain"
     added = f", {info['added_blocks']:,} of them new" if "added_blocks" in info else ""
     lines = [

@@ -11,10 +11,13 @@ import click
 from calibar import __version__
 from calibar.errors import CalibarError
 
-_COMMANDS = {
+_COMMANDS: dict[str, tuple[str, ...]] = {
     "ingest": ("calibar.cli.ingest", "Read blocks into a ledger."),
     "ledger": ("calibar.cli.ledger", "What a ledger holds, and whether it is sound."),
     "trace": ("calibar.cli.trace", "Follow coins and say where the value rests now."),
+    "link": ("calibar.cli.link", "Assert that value given here came back there."),
+    "transfers": ("calibar.cli.accounts", "What an address sent and received, with flags.", "transfers"),
+    "holdings": ("calibar.cli.accounts", "What an address has of each asset at any height.", "holdings"),
     "demo": ("calibar.cli.demo", "Make a small chain with a theft in it and trace it."),
 }
 
@@ -28,12 +31,13 @@ class _Lazy(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in _COMMANDS:
             return None
-        command: click.Command = importlib.import_module(_COMMANDS[cmd_name][0]).command
+        module, _, *name = _COMMANDS[cmd_name]
+        command: click.Command = getattr(importlib.import_module(module), *name or ("command",))
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
-            formatter.write_dl([(name, text) for name, (_, text) in _COMMANDS.items()])
+            formatter.write_dl([(name, text) for name, (_, text, *_) in _COMMANDS.items()])
 
 
 @click.command(cls=_Lazy, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})

@@ -49,15 +49,23 @@ def write_json(file: str, document: Mapping[str, Any]) -> None:
 
 
 @contextmanager
-def progress_bar(quiet: bool = False) -> Iterator[Progress | None]:
-    """A bar on standard error where that is a terminal; None elsewhere."""
-    if quiet or not sys.stderr.isatty():
+def progress_bar(counts: str = "bytes") -> Iterator[Progress | None]:
+    """A bar on standard error where that is a terminal; None elsewhere. `counts` says what is counted."""
+    if not sys.stderr.isatty():
         yield None
         return
     from rich.console import Console  # noqa: PLC0415
-    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn  # noqa: PLC0415
+    from rich.progress import (  # noqa: PLC0415
+        BarColumn,
+        DownloadColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+    )
 
-    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
+    amount = DownloadColumn() if counts == "bytes" else MofNCompleteColumn()
+    columns = (TextColumn("{task.description}"), BarColumn(), amount, TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
         tasks: dict[str, Any] = {}
 

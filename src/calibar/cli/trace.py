@@ -17,9 +17,9 @@ _TRANSACTION = re.compile(r"[0-9a-fA-F]{64}(:\d+)?$")
 @click.command("trace")
 @click.argument("references", nargs=-1, required=True, metavar="REF...")
 @click.option("--ledger", "folder", required=True, type=click.Path(path_type=Path), help="Folder of the ledger.")
-@click.option("--method", default="fifo", show_default=True, help="fifo or haircut.")
-@click.option("--unit", default="coin", show_default=True, help="What is followed: coin.")
-@click.option("--direction", default="forward", show_default=True, help="forward.")
+@click.option("--method", default="fifo", show_default=True, help="fifo or haircut; on account chains lifo, libr too.")
+@click.option("--unit", help="What is followed: coin (Bitcoin) or address (account chains); by default the ledger's.")
+@click.option("--direction", default="forward", show_default=True, help="forward, or backward (account chains).")
 @click.option(
     "--fees", default="stop", show_default=True, help="stop: a fee leaves the trail; follow: into the coinbase."
 )
@@ -27,6 +27,8 @@ _TRANSACTION = re.compile(r"[0-9a-fA-F]{64}(:\d+)?$")
 @click.option("--max-hops", type=int, metavar="N", help="Follow no further than N transactions.")
 @click.option("--min-amount", type=int, metavar="N", help="Do not follow coins with less than N traced satoshi.")
 @click.option("--stop", "stops", multiple=True, metavar="NAME", help="Stop rule by name; `none` turns them off.")
+@click.option("--asset", metavar="NAME", help="Account chains: label only this asset (native, a contract, trc10:N).")
+@click.option("--links", type=click.Path(path_type=Path), metavar="FILE", help="Account chains: follow these links.")
 @click.option("--segments", is_flag=True, help="List the order of units inside each coin too (fifo).")
 @json_option
 @click.option("--html", "html_file", metavar="FILE", help="Write one self-contained page with the picture of the flow.")
@@ -40,20 +42,27 @@ def command(
     language: Literal["en", "es"],
     **policy: Any,
 ) -> None:
-    """Follow REFs and say where their value rests now, to the satoshi.
+    """Follow REFs and say where their value rests now, to the unit.
 
     REF is txid:vout, a txid (all its outputs) or an address (all coins paid to it); REF=AMOUNT labels only that many
-    satoshi of it. Several REFs are several labels, S0, S1, ...
+    satoshi of it. Several REFs are several labels, S0, S1, ... On account chains REF is hash:index of a transfer (its
+    log index, value, internal-N), a transaction's hash or an address.
     """
     from calibar import open as open_ledger  # noqa: PLC0415
 
     for name in stops:
-        if name != "none":
-            raise UsageError(f"there is no stop rule {name!r} yet; use --min-amount, --max-hops, or `--stop none`")
+        if name not in ("none", "deposit"):
+            raise UsageError(
+                f"there is no stop rule {name!r} yet; use --min-amount, --max-hops, `--stop deposit` or `--stop none`"
+            )
+    if policy["direction"] == "backward" and html_file:
+        raise UsageError("a backward trail has no page yet; use --json, or the table")
     if json_file == "-" and html_file == "-":
         raise UsageError("--json and --html cannot both go to standard output; name a file for one")
     announce_compilation()
     ledger = open_ledger(folder)
+    if "none" in stops and ledger.is_account_chain:
+        policy["deposits"] = False
     trail = ledger.trace(*references, **policy)
     for reference in references:
         name = reference.partition("=")[0]
@@ -65,6 +74,16 @@ def command(
     if html_file:
         write_bytes(html_file, trail.html(language).encode())
     if "-" not in (json_file, html_file):
+        if policy["direction"] == "backward":
+            from calibar.trail.accounts.table import show_origins  # noqa: PLC0415
+
+            show_origins(trail.document, console(), language)
+            return
+        if ledger.is_account_chain:
+            from calibar.trail.accounts.table import show as show_accounts  # noqa: PLC0415
+
+            show_accounts(trail.document, console(), language)
+            return
         from calibar.trail.table import show  # noqa: PLC0415
 
         show(trail.document, console(), language=language)

@@ -138,6 +138,16 @@ def enter_txids(slots: Slots, txid: Bytes, start: int, stop: int) -> None:
 
 
 @kernel
+def enter_new_txids(slots: Slots, txid: Bytes, stored: Bytes, base: int) -> int:
+    """Enter ids base… of a batch's txids; the row of the first that is there already, else -1."""
+    flat = txid.reshape(-1)
+    for row in range(txid.shape[0]):
+        if find_and_insert_txid(slots, flat, 32 * row, stored, txid, base, base + row) >= 0:
+            return row
+    return -1
+
+
+@kernel
 def enter_scripts(slots: Slots, starts: I64, scripts: Bytes, start: int, stop: int) -> None:
     """Enter ids start..stop-1 of the address columns."""
     state = np.empty(8, np.uint32)

@@ -11,9 +11,12 @@ import numpy as np
 from calibar.chains.bitcoin.blockfile import check_proof_of_work, header_work
 from calibar.errors import CalibarError, ChainError, DamageError
 from calibar.kernels import audit
+from calibar.ledger.accounts.snapshot import AccountSnapshot
 from calibar.ledger.columns import CHUNK, SUM, as_array, as_bytes, map_file, sums_path
-from calibar.ledger.schema import COLUMNS, UNKNOWN, UNSPENT
-from calibar.ledger.snapshot import INDEX, LAST_COIN, MARKER, Snapshot
+from calibar.ledger.opening import open_snapshot
+from calibar.ledger.schema import UNKNOWN, UNSPENT
+from calibar.ledger.snapshot import LAST_COIN, Snapshot
+from calibar.ledger.view import INDEX, View
 
 Progress = Callable[[str, int, int], None]
 
@@ -40,13 +43,13 @@ def check(folder: Path, progress: Progress | None = None) -> list[str]:
     while True:
         damage: list[str] = []
         try:
-            snapshot = Snapshot(folder)
+            snapshot = open_snapshot(folder)
         except DamageError as error:
             return [str(error)]
         try:
-            for look in (_bytes, _offsets, _headers, _sums, _index):
-                damage.extend(look(snapshot, progress or (lambda *_: None)))
-                if damage and look is not _headers:
+            for look in _looks(snapshot, progress or (lambda *_: None)):
+                damage.extend(look)
+                if damage:
                     break
         except DamageError as error:
             damage.append(str(error))
@@ -54,15 +57,24 @@ def check(folder: Path, progress: Progress | None = None) -> list[str]:
             return damage
 
 
-def at_rest(snapshot: Snapshot) -> bool:
-    """Whether no writer is at work, or was when it ended: what is changed in place then is as it was committed."""
-    return not (snapshot.folder / MARKER).exists()
+def _looks(snapshot: Snapshot | AccountSnapshot, progress: Progress) -> Iterator[Iterator[str]]:
+    """What is looked at, one thing after the other: where one is damaged the next makes no sense."""
+    yield _bytes(snapshot, progress)
+    if isinstance(snapshot, Snapshot):
+        for look in (_offsets, _headers, _sums, _index):
+            yield look(snapshot, progress)
+    else:
+        from calibar.ledger.accounts.check import LOOKS  # noqa: PLC0415
+
+        for number, look_at in enumerate(LOOKS):
+            progress("re-adding", number, len(LOOKS))
+            yield look_at(snapshot)
 
 
-def _bytes(snapshot: Snapshot, progress: Progress) -> Iterator[str]:
-    total = sum(column.length(snapshot.counts[column.table]) for column in COLUMNS)
+def _bytes(snapshot: View, progress: Progress) -> Iterator[str]:
+    total = sum(column.length(snapshot.counts[column.table]) for column in snapshot.columns)
     done = 0
-    for column in COLUMNS:
+    for column in snapshot.columns:
         data = snapshot[column.key]
         length = column.length(snapshot.counts[column.table])
         if column.summed:
@@ -134,7 +146,7 @@ def _sums(snapshot: Snapshot, progress: Progress) -> Iterator[str]:
         yield f"transaction {snapshot.txid(tx)} {_TRANSACTION[status]}"
         return
     stray = audit.first_stray_mark(snapshot["coins.spent_by"], snapshot.counts["inputs"], UNSPENT)
-    if stray >= 0 and at_rest(snapshot):
+    if stray >= 0 and snapshot.at_rest:
         yield f"coins.spent_by.bin has no sense at coin {snapshot.coin_name(stray)}"
     if spent != snapshot.counts["inputs"] - snapshot.counts["outside"]:
         yield f"coins.spent_by.bin marks {spent} coins as spent, but {snapshot.counts['inputs']} inputs spend"
@@ -168,7 +180,7 @@ def _index(snapshot: Snapshot, progress: Progress) -> Iterator[str]:
         return
     heads.flags.writeable = False
     link = audit.first_bad_link(
-        snapshot["coins.address"], snapshot["coins.previous"], heads, addresses, at_rest(snapshot)
+        snapshot["coins.address"], snapshot["coins.previous"], heads, addresses, snapshot.at_rest
     )
     if link >= 0:
         yield f"coin {snapshot.coin_name(link)} is not in its address's list"

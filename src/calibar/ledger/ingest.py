@@ -23,7 +23,8 @@ from calibar.kernels.spends import Joined, Stored
 from calibar.ledger.columns import sync_file
 from calibar.ledger.schema import UNKNOWN
 from calibar.ledger.snapshot import Snapshot
-from calibar.ledger.writer import Writer, no_space
+from calibar.ledger.store import no_space
+from calibar.ledger.writer import Writer
 
 Progress = Callable[[str, int, int], None]
 """Called with what is being done, bytes done, bytes in all."""

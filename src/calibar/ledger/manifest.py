@@ -6,12 +6,13 @@ import errno
 import hashlib
 import json
 import os
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from calibar.errors import DamageError, LedgerError
-from calibar.ledger.schema import FORMAT, TABLES
+from calibar.ledger.schema import FORMAT
 
 NAME = "manifest.json"
 
@@ -41,9 +42,9 @@ class Manifest:
         return self.base + self.counts["blocks"] - 1
 
 
-def empty(network: str) -> Manifest:
+def empty(network: str, tables: Iterable[str]) -> Manifest:
     """Manifest of a new ledger."""
-    counts = dict.fromkeys(TABLES, 0)
+    counts = dict.fromkeys(tables, 0)
     return Manifest(network, False, 0, True, 0, counts, {}, {})
 
 

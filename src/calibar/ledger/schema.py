@@ -50,47 +50,47 @@ class Column:
         return (rows + self.offsets) * self.row_bytes
 
 
-def _column(key: str, dtype: str, width: int = 1, *, offsets: bool = False, digested: bool = True) -> Column:
+def make_column(key: str, dtype: str, width: int = 1, *, offsets: bool = False, digested: bool = True) -> Column:
+    """The column `table.name`."""
     table, name = key.split(".")
     return Column(table, name, np.dtype(dtype), width, offsets, digested)
 
 
 IN_PLACE: Final = "coins.spent_by"
 COLUMNS: Final[tuple[Column, ...]] = (
-    _column("blocks.header", "u1", 80),
-    _column("blocks.hash", "u1", 32),  # wire order
-    _column("blocks.work", "u1", 32),  # of the chain up to here, big-endian
-    _column("blocks.size", "<u4"),  # bytes
-    _column("blocks.first_tx", "<i8", offsets=True),
-    _column("blocks.first_address", "<i8", offsets=True),  # addresses first seen in this block
-    _column("blocks.first_coinbase_byte", "<i8", offsets=True),
-    _column("blocks.fees", "<i8"),  # of all its transactions; -1 where one is unknown
-    _column("blocks.unspent_value", "<i8"),  # after this block, in coins that nothing spends
-    _column("blocks.utxo_coins", "<i8"),  # after this block, as Bitcoin Core counts
-    _column("blocks.utxo_value", "<i8"),
-    _column("blocks.file", "<u4", digested=False),  # row of sources.json
-    _column("blocks.offset", "<i8", digested=False),
-    _column("coinbases.byte", "u1"),  # scripts of all coinbase inputs, one after the other
-    _column("transactions.txid", "u1", 32),  # wire order
-    _column("transactions.version", "<u4"),
-    _column("transactions.locktime", "<u4"),
-    _column("transactions.size", "<u4"),
-    _column("transactions.weight", "<u4"),
-    _column("transactions.fee", "<i8"),  # 0 for a coinbase, -1 where an input's value is unknown
-    _column("transactions.first_input", "<i8", offsets=True),
-    _column("transactions.first_coin", "<i8", offsets=True),
-    _column("coins.value", "<i8"),
-    _column("coins.address", "<i8"),
-    _column("coins.previous", "<i8"),  # the coin before it on the same address, -1 for the first
-    _column("coins.spent_by", "<i8", digested=False),  # the spending input; an id not below the inputs is unspent
-    _column("inputs.coin", "<i8"),  # -1 for a coin from outside an island
-    _column("inputs.sequence", "<u4"),
-    _column("addresses.kind", "u1"),
-    _column("addresses.first_byte", "<i8", offsets=True),
-    _column("scripts.byte", "u1"),
-    _column("outside.input", "<i8"),  # inputs of an island that spend coins from outside
-    _column("outside.txid", "u1", 32),
-    _column("outside.output", "<u4"),
+    make_column("blocks.header", "u1", 80),
+    make_column("blocks.hash", "u1", 32),  # wire order
+    make_column("blocks.work", "u1", 32),  # of the chain up to here, big-endian
+    make_column("blocks.size", "<u4"),  # bytes
+    make_column("blocks.first_tx", "<i8", offsets=True),
+    make_column("blocks.first_address", "<i8", offsets=True),  # addresses first seen in this block
+    make_column("blocks.first_coinbase_byte", "<i8", offsets=True),
+    make_column("blocks.fees", "<i8"),  # of all its transactions; -1 where one is unknown
+    make_column("blocks.unspent_value", "<i8"),  # after this block, in coins that nothing spends
+    make_column("blocks.utxo_coins", "<i8"),  # after this block, as Bitcoin Core counts
+    make_column("blocks.utxo_value", "<i8"),
+    make_column("blocks.file", "<u4", digested=False),  # row of sources.json
+    make_column("blocks.offset", "<i8", digested=False),
+    make_column("coinbases.byte", "u1"),  # scripts of all coinbase inputs, one after the other
+    make_column("transactions.txid", "u1", 32),  # wire order
+    make_column("transactions.version", "<u4"),
+    make_column("transactions.locktime", "<u4"),
+    make_column("transactions.size", "<u4"),
+    make_column("transactions.weight", "<u4"),
+    make_column("transactions.fee", "<i8"),  # 0 for a coinbase, -1 where an input's value is unknown
+    make_column("transactions.first_input", "<i8", offsets=True),
+    make_column("transactions.first_coin", "<i8", offsets=True),
+    make_column("coins.value", "<i8"),
+    make_column("coins.address", "<i8"),
+    make_column("coins.previous", "<i8"),  # the coin before it on the same address, -1 for the first
+    make_column("coins.spent_by", "<i8", digested=False),  # the spending input; an id not below the inputs is unspent
+    make_column("inputs.coin", "<i8"),  # -1 for a coin from outside an island
+    make_column("inputs.sequence", "<u4"),
+    make_column("addresses.kind", "u1"),
+    make_column("addresses.first_byte", "<i8", offsets=True),
+    make_column("scripts.byte", "u1"),
+    make_column("outside.input", "<i8"),  # inputs of an island that spend coins from outside
+    make_column("outside.txid", "u1", 32),
+    make_column("outside.output", "<u4"),
 )
 BY_KEY: Final = {column.key: column for column in COLUMNS}
-TABLES: Final = tuple(dict.fromkeys(column.table for column in COLUMNS))

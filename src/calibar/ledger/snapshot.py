@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import mmap
-from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,63 +11,22 @@ from numpy.typing import NDArray
 from calibar.chains.bitcoin.networks import Network, network
 from calibar.chains.bitcoin.script import address_of, script_of
 from calibar.errors import DamageError, UsageError
-from calibar.ledger import manifest as manifests
-from calibar.ledger.columns import CHUNK, SUM, as_array, map_column, map_file, sums_path
-from calibar.ledger.schema import BY_KEY, COLUMNS, UNSPENT
+from calibar.ledger.columns import as_array, map_file
+from calibar.ledger.schema import COLUMNS, UNSPENT
+from calibar.ledger.view import INDEX, View
 
-INDEX = "index"
 LAST_COIN = "last_coin"
-MARKER = "writing"
-"""Lies in the folder while a writer is at work, or since one was interrupted."""
 
 
-def slots_path(folder: Path, name: str, slots: int) -> Path:
-    """File of a hash table of that many slots."""
-    return folder / INDEX / f"{name}-{slots}.slots"
+class Snapshot(View):
+    """A Bitcoin ledger as it was committed when this was opened. Ids stay inside; outside, coins are `txid:vout`."""
 
-
-class Snapshot:
-    """A ledger as it was committed when this was opened. Ids stay inside; outside, coins are `txid:vout`."""
-
-    def __init__(self, folder: Path) -> None:
-        """Open in milliseconds: nothing is read but the manifest. Raises LedgerError."""
-        self.folder = folder
-        self.manifest = manifests.read(folder)
-        self._columns: dict[str, NDArray[Any]] = {}
+    columns = COLUMNS
 
     @property
     def network(self) -> Network:
         """The ledger's network."""
         return network(self.manifest.network)
-
-    @property
-    def counts(self) -> dict[str, int]:
-        """Rows by table."""
-        return self.manifest.counts
-
-    @property
-    def height(self) -> int:
-        """Height of the tip."""
-        return self.manifest.height
-
-    def is_current(self) -> bool:
-        """Whether what this mapped is still the ledger's; if ids were given up or the index moved, open again."""
-        now = manifests.read(self.folder)
-        return now.generation == self.manifest.generation and now.index == self.manifest.index
-
-    def __getitem__(self, key: str) -> NDArray[Any]:
-        """A column by its key, such as `coins.value`."""
-        if key not in self._columns:
-            column = BY_KEY[key]
-            self._columns[key] = map_column(self.folder, column, self.counts[column.table])
-        return self._columns[key]
-
-    def slots(self, name: str) -> NDArray[np.uint64]:
-        """A hash table: `txids` or `addresses`."""
-        size = self.manifest.index[name]
-        array = as_array(map_file(slots_path(self.folder, name, size), size * 8), np.dtype("<u8"))
-        array.flags.writeable = False
-        return array
 
     # Facts by id.
 
@@ -179,19 +135,6 @@ class Snapshot:
         return found
 
     # The whole.
-
-    @cached_property
-    def digest(self) -> str:
-        """SHA-256 over all facts: equal for equal chains, however and in how many steps they were ingested."""
-        total = hashlib.sha256()
-        for column in COLUMNS:
-            if not column.digested:
-                continue
-            length = column.length(self.counts[column.table])
-            total.update(f"{column.key} {length}\n".encode())
-            total.update(bytes(map_file(sums_path(self.folder, column), length // CHUNK * SUM, mmap.ACCESS_READ)))
-            total.update(bytes.fromhex(self.manifest.tails[column.key]))
-        return total.hexdigest()
 
     def info(self) -> dict[str, Any]:
         """What the ledger holds, as `calibar ledger info --json` prints it; amounts in satoshi, unknown is None."""

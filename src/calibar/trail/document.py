@@ -57,15 +57,19 @@ class Trail:
         return list(self.document["holdings"])
 
     @property
-    def totals(self) -> dict[str, dict[str, int]]:
-        """By label: in = held + stopped + fees + burnt."""
+    def totals(self) -> dict[str, Any]:
+        """By label: in = held + stopped + fees + burnt; on account chains by label and asset, conversions too."""
         return dict(self.document["totals"])
 
-    def html(self, language: str = "en") -> str:
-        """One self-contained page with the picture and the tables."""
-        from calibar.trail.page import render  # noqa: PLC0415
+    def html(self, language: str = "en", names: Mapping[str, str] | None = None) -> str:
+        """One self-contained page with the picture and the tables; `names` gives addresses a name, as somebody said."""
+        if self.document["policy"]["unit"] == "coin":
+            from calibar.trail.page import render  # noqa: PLC0415
 
-        return render(self.document, language=language)
+            return render(self.document, names, language)
+        from calibar.trail.accounts.page import render as render_accounts  # noqa: PLC0415
+
+        return render_accounts(self.document, names, language)
 
     def _repr_html_(self) -> str:
         """The page, in a notebook's cell."""

@@ -1,0 +1,1 @@
+"""Ledgers of account chains: who paid whom which asset, and what each had at any height."""

@@ -1,0 +1,1 @@
+"""Trails on account chains: unit `address`."""

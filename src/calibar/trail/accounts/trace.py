@@ -1,0 +1,154 @@
+"""Trace on an account chain: from REFs and a policy to a trail whose sums re-add."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from calibar.chains.facts import integers, limbs
+from calibar.errors import DamageError, UsageError
+from calibar.kernels import transfers as kernels
+from calibar.kernels.flows import FlowWalk, walk
+from calibar.kernels.transfers import Arrivals, Conversions
+from calibar.ledger.accounts.snapshot import AccountSnapshot
+from calibar.trail.accounts.backward import trace_backward
+from calibar.trail.accounts.conversions import Conversion, conversions
+from calibar.trail.accounts.document import Question, build
+from calibar.trail.accounts.links import as_conversion, read_links
+from calibar.trail.accounts.references import Reference, asset_asked, resolve
+from calibar.trail.accounts.selection import Selection, places, select, untraceable
+from calibar.trail.accounts.sweeps import Sweeps
+from calibar.trail.document import Trail
+from calibar.trail.policy import ACCOUNT_METHODS, Policy
+
+I64 = NDArray[np.int64]
+ALL = (1 << 126) - 1
+_RULES = {"min-amount": kernels.MIN_AMOUNT, "hops": kernels.HOPS, "deposit": kernels.HOLDER}
+
+
+def trace(references: Sequence[str], snapshot: AccountSnapshot, policy: Policy) -> Trail:
+    """Follow the REFs through the ledger; a function of its arguments and nothing else.
+
+    Raises UsageError for a wrong question, BalanceError where sums do not re-add.
+    """
+    if not references:
+        raise UsageError("nothing to trace: name at least one REF")
+    if policy.direction == "backward":
+        return trace_backward(references, snapshot, policy)
+    blocks = snapshot.blocks_as_of(policy.as_of)
+    limit = int(snapshot["blocks.first_transfer"][blocks])
+    asset = asset_asked(snapshot, policy.asset)
+    resolved = [resolve(text, snapshot, limit, asset) for text in references]
+    links = read_links(policy.links) if policy.links is not None else []
+    asserted = [(link, as_conversion(link, snapshot, limit)) for link in links]
+    by = {transfer: number for number, (_, c) in enumerate(asserted) if c for transfer in (*c.given, *c.received)}
+    asked = set(np.unique(np.concatenate([snapshot["transfers.asset"][ref.transfers] for ref in resolved])).tolist())
+    assets, reached, found = set(asked), set[int](), _without_linked([], [c for _, c in asserted if c is not None])
+    sweeps: dict[int, Sweeps] = {}
+    deposits: dict[int, int] = {}
+    # A rule looks only at whom the walk has reached, and the walk depends on the rules: again, until nothing is new.
+    while True:
+        selection = select(snapshot, assets, limit, found)
+        question = _ask(snapshot, policy, selection, resolved, deposits)
+        now = _reached(snapshot, question)
+        more = {asset for asset in _converted_into(selection, question.walk) if not untraceable(snapshot, asset, limit)}
+        if now <= reached and more <= assets:
+            break
+        if policy.deposits:
+            deposits |= _deposits(snapshot, now - reached, limit, sweeps)
+        reached |= now
+        assets |= more
+        owners = set(snapshot["holdings.address"][list(reached)].tolist())
+        links_found = [c for _, c in asserted if c is not None]
+        found = _without_linked(conversions(snapshot, limit, owners), links_found)
+    _check_labelled(question)
+    venues = {transfer: c.venue for c in found for transfer in (*c.given, *c.received)}
+    return build(question, blocks, links, by, venues)
+
+
+def _reached(snapshot: AccountSnapshot, question: Question) -> set[int]:
+    """Holdings that labelled value came to."""
+    sources = [reference.transfers for reference in question.references]
+    transfers = np.concatenate([question.rows[question.walk.step_flow], *sources])
+    holdings = snapshot["transfers.recipient"][transfers]
+    return set(holdings[holdings >= 0].tolist())
+
+
+def _deposits(snapshot: AccountSnapshot, holdings: set[int], limit: int, sweeps: dict[int, Sweeps]) -> dict[int, int]:
+    """Those of the holdings that are a custodian's deposit addresses, and their hot wallets."""
+    found: dict[int, int] = {}
+    for holding in sorted(holdings):
+        asset = int(snapshot["holdings.asset"][holding])
+        if asset not in sweeps:
+            sweeps[asset] = Sweeps(snapshot, asset, limit)
+        if (hot := sweeps[asset].hot_wallet(holding)) is not None:
+            found[holding] = hot
+    return found
+
+
+def _without_linked(found: list[Conversion], asserted: list[Conversion]) -> list[Conversion]:
+    """The decoded conversions, but for those of a transfer that a link says otherwise of; then the links."""
+    taken: set[int] = set()
+    for conversion in asserted:
+        ends = {*conversion.given, *conversion.received}
+        if ends & taken:
+            raise UsageError("two links name the same transfer; a transfer is given or received once")
+        taken |= ends
+    return [c for c in found if not taken & {*c.given, *c.received}] + asserted
+
+
+def _ask(
+    snapshot: AccountSnapshot,
+    policy: Policy,
+    selection: Selection,
+    references: list[Reference],
+    deposits: dict[int, int],
+) -> Question:
+    flow = places(selection.rows, np.concatenate([ref.transfers for ref in references]))
+    label = np.repeat(np.arange(len(references)), [ref.transfers.size for ref in references])
+    order = np.lexsort((label, flow))
+    sources = Arrivals(flow[order].astype(np.int64), label[order].astype(np.int64), np.zeros((flow.size, 2), np.uint64))
+    budgets = limbs([ALL if ref.amount is None else ref.amount for ref in references])[:, :2].copy()
+    stops = policy.account_stops
+    holder_rule = np.full(selection.holdings.size, -1, np.int64)
+    if "deposit" in (names := [name for name, _ in stops]):
+        holder_rule[np.isin(selection.holdings, list(deposits))] = names.index("deposit")
+    walked = walk(
+        selection.flows._replace(holder_rule=holder_rule),
+        ACCOUNT_METHODS.index(policy.method),
+        policy.fees == "follow",
+        np.array([_RULES[name] for name, _ in stops], np.int64),
+        limbs([value for _, value in stops])[:, :2].copy(),
+        sources,
+        budgets,
+        selection.conversions if selection.groups else Conversions(np.empty(0, np.int64), np.empty(0, np.int64)),
+    )
+    if walked.damaged != kernels.NOWHERE:
+        block = snapshot.height_of(snapshot.block_of_transfer(int(selection.rows[walked.damaged])))
+        raise DamageError(
+            f"{snapshot.folder}: a transfer of block {block} makes more than a walk can hold (2^126 base "
+            "units), or does not follow from those before it; `calibar ledger check` tells"
+        )
+    rows, holdings = selection.rows, selection.holdings
+    return Question(snapshot, policy, references, rows, holdings, sources, walked, deposits)
+
+
+def _converted_into(selection: Selection, walk: FlowWalk) -> set[int]:
+    """Assets outside the selection that traced value was given for."""
+    sending = set(selection.rows[walk.step_flow].tolist())
+    return {
+        conversion.received_asset
+        for conversion in selection.groups
+        if conversion.received_asset not in selection.assets and sending & set(conversion.given)
+    }
+
+
+def _check_labelled(question: Question) -> None:
+    taken = np.array(integers(np.pad(question.sources.amount, ((0, 0), (0, 2)))), object)
+    for label, reference in enumerate(question.references):
+        if not any(taken[question.sources.label == label]):
+            raise UsageError(
+                f"S{label} ({reference.text}) labels nothing: it has no value of its own, or earlier REFs have taken it"
+            )
