@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
+
+import numpy as np
 
 import calibar
 from calibar.chains.facts import CONTRACT, GRANT, INTERNAL, MINT, NATIVE, SUCCEEDED, SWAP_V2, TOKEN, VALUE, ZERO
 
-from calibar.chains.facts import Builder, Facts  # isort: skip
+from calibar.chains.facts import Builder, Facts, columns_of  # isort: skip
 from calibar.ledger.accounts.ingest import ingest
 
 VICTIM, THIEF, POOL, GIVEN, GOT, MULE, ROUTER = (bytes([n]) * 20 for n in range(1, 8))
@@ -150,3 +153,63 @@ def test_what_is_proven_and_what_a_node_says(tmp_path: Path) -> None:
     proofs = {row["kind"]: row["proof"] for row in rows}
     assert {kind for kind, proof in proofs.items() if proof == "proven"} == {"value", "token"}
     assert set(proofs) == {"in the beginning", "value", "internal", "mint", "token"}
+
+
+def test_a_token_of_absurd_amounts_ends_a_trail_and_blocks_none(tmp_path: Path) -> None:
+    moves = [
+        (MINT, GOT, ZERO, MULE, 2**130),
+        (TOKEN, GIVEN, THIEF, POOL, 500),
+        (TOKEN, GOT, POOL, THIEF, 70),
+    ]
+    story = Story(moves, [POOL])
+    assert traced(story, tmp_path) == (["converted"], {})
+    ingest(story, tmp_path / "ledger")
+    back = calibar.open(tmp_path / "ledger").trace(LOOT, direction="backward")
+    assert back.document["totals"]["S0"]["0x" + GIVEN.hex()]["in"] == "400"
+
+
+def test_a_handle_from_before_a_reorganisation_reads_what_is_there_now(tmp_path: Path) -> None:
+    class Other(Story):
+        def hash_of(self, number: int) -> bytes | None:
+            return super().hash_of(number) if number < 2 else bytes([99]) * 32 if number == 2 else None
+
+        def read(self, first: int, last: int) -> Iterator[Facts]:
+            for facts in super().read(first, last):
+                hashes = facts.block_hash.copy()
+                hashes[2] = 99
+                yield _from(replace(facts, block_hash=hashes), first)
+
+    class Cut(Story):
+        def read(self, first: int, last: int) -> Iterator[Facts]:
+            for facts in super().read(first, last):
+                yield _from(facts, first)
+
+    ingest(Cut([(TOKEN, GIVEN, THIEF, MULE, 500)]), tmp_path / "ledger")
+    handle = calibar.open(tmp_path / "ledger")
+    mule = "0x" + MULE.hex()
+    assert {row["balance"] for row in handle.holdings(mule) if row["asset"] == "0x" + GIVEN.hex()} == {"500"}
+    ingest(Other([(TOKEN, GIVEN, THIEF, MULE, 30)]), tmp_path / "ledger")
+    assert {row["balance"] for row in handle.holdings(mule) if row["asset"] == "0x" + GIVEN.hex()} == {"30"}
+    assert handle.transfers(mule) == calibar.open(tmp_path / "ledger").transfers(mule)
+
+
+def _from(facts: Facts, first: int) -> Facts:
+    """The batch without the blocks before `first`."""
+    if not first:
+        return facts
+    columns = columns_of(facts)
+    txs, transfers, events = (
+        int(facts_end[first - 1]) for facts_end in (facts.tx_end, facts.transfer_end, facts.event_end)
+    )
+    starts = {"tx_": txs, "transfer_": transfers, "asset": transfers, "sender": transfers, "recipient": transfers}
+    starts |= {"amount": transfers, "position": transfers, "event_": events}
+    cut: dict[str, Any] = {}
+    for name, rows in columns.items():
+        of_block = name in ("number", "block_hash", "parent_hash", "time", "proof") or name.endswith("_end")
+        start = first if of_block else next(at for key, at in starts.items() if name.startswith(key))
+        cut[name] = rows[start:]
+    for name, base in (("tx_end", txs), ("transfer_end", transfers), ("event_end", events)):
+        cut[name] = cut[name] - base
+    cut["transfer_tx"] = np.where(cut["transfer_tx"] < 0, -1, cut["transfer_tx"] - txs)
+    cut["event_tx"] = cut["event_tx"] - txs
+    return replace(facts, **cut, header=facts.header[first:])
