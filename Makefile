@@ -13,7 +13,7 @@ demo: $(VENV)/run.stamp
 	$(BIN)/calibar demo demo
 
 test: $(VENV)/dev.stamp
-	sh tools/debian-packages chromium
+	sh tools/debian-packages chromium litecoind
 	VENV=$(VENV) sh tools/npm-packages
 	$(BIN)/python -m pytest $(PYTEST_FLAGS)
 

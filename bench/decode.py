@@ -42,7 +42,7 @@ class Buffer:
 
     def decode(self, *, check_witness: bool = False) -> tuple[int, ...]:
         """Run the kernel: status, block, position, transactions, inputs, coins."""
-        return kernels.decode(self.data, self.starts, self.ends, MAX_MONEY, check_witness, self.columns)
+        return kernels.decode(self.data, self.starts, self.ends, MAX_MONEY, check_witness, True, self.columns)
 
 
 def buffer(blocks: list[bytes], size: int) -> Buffer:

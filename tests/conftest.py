@@ -8,7 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from calibar.chains.ethereum.recorded import Recording
+from calibar.chains.ethereum.rpc import RpcSource
 from calibar.sandbox.scenarios.theft import Theft, write_theft
+from calibar.sandbox.scenarios.token_theft import GENESIS, RECORDING
 from calibar.sandbox.truth import Truth
 
 ROOT = Path(__file__).parent.parent
@@ -41,6 +44,16 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
     directory = tmp_path_factory.mktemp("theft")
     write_theft(directory)
     return directory
+
+
+@pytest.fixture(scope="session")
+def token_theft(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A ledger of the recorded theft of tokens, to be read only."""
+    from calibar.ledger.accounts.ingest import ingest  # noqa: PLC0415 - for some tests alone, and slow
+
+    folder = tmp_path_factory.mktemp("token-theft") / "ledger"
+    ingest(RpcSource(Recording(RECORDING), genesis=GENESIS), folder)
+    return folder
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -8,6 +8,7 @@ import inspect
 import json
 import re
 import shlex
+import shutil
 import tomllib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -19,17 +20,15 @@ import pytest
 
 import calibar
 from calibar import errors
-from calibar.chains.ethereum.recorded import Recording
-from calibar.chains.ethereum.rpc import RpcSource
 from calibar.chains.facts import limbs
 from calibar.cli.main import calibar as program
-from calibar.ledger.accounts.ingest import ingest as ingest_accounts
 from calibar.ledger.accounts.schema import ACCOUNT_COLUMNS
 from calibar.ledger.accounts.writer import AccountWriter
+from calibar.ledger.case.case import Case
 from calibar.ledger.ingest import ingest
 from calibar.ledger.schema import COLUMNS, FORMAT, Column
 from calibar.ledger.writer import Writer
-from calibar.sandbox.scenarios import token_theft
+from calibar.sandbox.scenarios import token_theft as story
 from calibar.sandbox.scenarios.theft import write_theft
 from calibar.trail.document import digest_of
 from calibar.trail.policy import ACCOUNT_METHODS, DEFINITION, METHODS, PLANNED, Policy
@@ -144,8 +143,10 @@ def test_every_key_of_info_is_in_the_reference(tmp_path: Path, capsys: pytest.Ca
     with AccountWriter(tmp_path / "accounts", "ethereum:1"):
         pass
     whole = section(DOCS / "cli.md", "## `calibar ledger info`")
-    coins, _, accounts = whole.partition("### Account chains")
-    for name, text in (("coins", coins), ("accounts", accounts)):
+    Case.for_fetching(tmp_path / "case", "regtest").close()
+    coins, _, rest = whole.partition("### Account chains")
+    accounts, _, case = rest.partition("### Cases")
+    for name, text in (("coins", coins), ("accounts", accounts), ("case", case)):
         program.main(["ledger", "info", str(tmp_path / name), "--json", "-"], standalone_mode=False)
         info = json.loads(capsys.readouterr().out)
         written = re.findall(r"`(\w+)`", "".join(re.findall(r"^\| (`.*?) \|", text, re.M)))
@@ -349,26 +350,18 @@ def test_the_examples_of_account_chains_are_right(monkeypatch: pytest.MonkeyPatc
         assert found == {"XY".index(who): int(units) for units, who in re.findall(r"(\d+) from ([XY])", sentence)}
 
 
-@pytest.fixture(scope="module")
-def tokens(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A ledger of the sandbox's theft in tokens."""
-    folder = tmp_path_factory.mktemp("tokens") / "ledger"
-    ingest_accounts(RpcSource(Recording(token_theft.RECORDING), genesis=token_theft.GENESIS), folder)
-    return folder
-
-
-def test_the_account_trail_that_is_shown_is_one(tokens: Path) -> None:
+def test_the_account_trail_that_is_shown_is_one(token_theft: Path) -> None:
     _, document = (json.loads(block) for block in fenced(DOCS / "tracing.md", "json"))
-    trail = calibar.open(tokens).trace(document["sources"][0]["transfer"], as_of=27)
+    trail = calibar.open(token_theft).trace(document["sources"][0]["transfer"], as_of=27)
     assert document == trail.document
     assert document["digest"] == digest_of(document)
 
 
-def test_every_word_of_account_trails_is_in_the_definition(tokens: Path) -> None:
+def test_every_word_of_account_trails_is_in_the_definition(token_theft: Path) -> None:
     text = section(DOCS / "tracing.md", "## Account chains")
-    references = [f"{source.transaction}:{source.log_index}" for source in token_theft.truth().sources]
+    references = [f"{source.transaction}:{source.log_index}" for source in story.truth().sources]
     for method in ACCOUNT_METHODS:
-        trail = calibar.open(tokens).trace(*references, method=method)
+        trail = calibar.open(token_theft).trace(*references, method=method)
         said = {step["kind"] for step in trail.steps} | {row["reason"] for row in trail.holdings}
         said |= {key for row in (*trail.steps, *trail.holdings) for key in row} | set(trail.document["rules"])
         said -= {"txid", "height", "time", "hop", "inputs", "outputs", "traced", "state"}  # as on Bitcoin
@@ -384,25 +377,26 @@ def test_every_word_of_account_trails_is_in_the_definition(tokens: Path) -> None
 
 @pytest.mark.parametrize("name", ["holdings", "transfers"])
 def test_the_keys_of_an_addresss_documents_are_in_the_reference(
-    name: str, tokens: Path, capsys: pytest.CaptureFixture[str]
+    name: str, token_theft: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    victim = calibar.open(tokens).trace(
-        f"{token_theft.truth().sources[0].transaction}:{token_theft.truth().sources[0].log_index}"
+    victim = calibar.open(token_theft).trace(
+        f"{story.truth().sources[0].transaction}:{story.truth().sources[0].log_index}"
     )
     address = victim.document["sources"][0]["account"]
-    program.main([name, address, "--ledger", str(tokens), "--json", "-"], standalone_mode=False)
+    program.main([name, address, "--ledger", str(token_theft), "--json", "-"], standalone_mode=False)
     document = json.loads(capsys.readouterr().out)
     (shown,) = re.findall(r"^\| `--json FILE` \| `(.*?)`", section(DOCS / "cli.md", f"## `calibar {name}`"), re.M)
     assert set(re.findall(r'"(\w+)":', shown)) == {*document, *document[name][0]}
 
 
 def test_the_tutorial_runs_as_written(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, token_theft: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "200")
     truth = write_theft(Path("demo"))
     ingest([Path("demo/blocks")], Path("demo/ledger"))
+    shutil.copytree(token_theft, "demo/token-ledger")
     blocks = "".join(fenced(DOCS / "first-trail.md", "console"))
     run = 0
     for typed, shown in re.findall(r"^\$ (.*)\n((?:(?!\$ ).*\n)*)", blocks, re.M):
@@ -413,7 +407,7 @@ def test_the_tutorial_runs_as_written(
         for line in shown.splitlines():
             assert line == "…" or any(is_like(line, other) for other in printed), line
         run += 1
-    assert run == 6
+    assert run == 7
     text = words(DOCS / "first-trail.md")
     assert f"of {truth.height + 1} blocks" in text
     assert json.loads(Path("two.json").read_bytes())["digest"] in text

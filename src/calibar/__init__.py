@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 __version__: Final = "0.1.0"
-__all__ = ["Ledger", "__version__", "open"]
+__all__ = ["Ledger", "__version__", "fetch", "open"]
 
 
 class Ledger:
@@ -119,13 +119,11 @@ class Ledger:
 
         Account chains only. Returns the link as it stands in the file. Raises UsageError where it makes no sense.
         """
-        from calibar.errors import UsageError  # noqa: PLC0415
-        from calibar.ledger.snapshot import Snapshot  # noqa: PLC0415
-        from calibar.trail.accounts.links import add_link  # noqa: PLC0415
+        from calibar.trail.accounts.links import add_link, link_between  # noqa: PLC0415
 
-        if isinstance(self._snapshot, Snapshot):
-            raise UsageError(f"{self._folder} is a Bitcoin ledger; links are kept between transfers of account chains")
-        return add_link(Path(file), self._snapshot, given, received, reason, Path(exhibit)).document()
+        link = self._accounts("links", lambda found: link_between(found, given, received, reason, Path(exhibit)))
+        add_link(Path(file), link)
+        return link.document()
 
     @property
     def is_account_chain(self) -> bool:
@@ -143,6 +141,30 @@ class Ledger:
         from calibar.trail.accounts.listing import holdings_of_address  # noqa: PLC0415
 
         return self._accounts("balances", lambda found: holdings_of_address(found, address, at))
+
+    def compare(
+        self,
+        source: str,
+        asset: str | None = None,
+        at: int | None = None,
+        progress: Callable[[str, int, int], None] | None = None,
+    ) -> dict[str, dict[str, Any]]:
+        """Ask the node at a URL what addresses have after a block (else the tip), of every asset or of one.
+
+        Chains of Ethereum's kind only. By asset: how many balances were compared, how many differ, and which. It is
+        kept in the ledger's folder and said by trails. Raises UsageError.
+        """
+        from calibar.chains.ethereum.rpc import RpcSource  # noqa: PLC0415
+        from calibar.errors import UsageError  # noqa: PLC0415
+        from calibar.ledger.accounts.compare import compare  # noqa: PLC0415
+
+        if self.is_account_chain and not self._snapshot.manifest.network.startswith("ethereum:"):
+            raise UsageError(f"{self._folder}: only nodes of Ethereum's kind tell balances at a block; TRON's do not")
+        with RpcSource(source) as node:
+            found = self._accounts(
+                "balances", lambda snapshot: compare(snapshot, node, asset=asset, height=at, progress=progress)
+            )
+        return {name: one.document() for name, one in found.items()}
 
     def __repr__(self) -> str:
         counts = self._snapshot.counts
@@ -163,4 +185,26 @@ def _trace(references: Sequence[str], snapshot: Snapshot | AccountSnapshot, rule
 
 def open(path: str | Path) -> Ledger:
     """Open the ledger in folder `path`, in milliseconds."""
+    return Ledger(path)
+
+
+def fetch(
+    path: str | Path,
+    *references: str,
+    sources: Sequence[str],
+    network: str | None = None,
+    follow: bool = True,
+    tell: Callable[[str], None] = print,
+    **policy: Any,
+) -> Ledger:
+    """Fetch REFs, and their trail where `follow`, from servers into the case in folder `path`; the case as a ledger.
+
+    `policy` as in `Ledger.trace`. `tell` hears what a server on another machine will learn, before it is asked first.
+    Raises calibar.errors.CalibarError; what was fetched until then is kept.
+    """
+    from calibar.trail.cases import gather  # noqa: PLC0415
+    from calibar.trail.policy import Policy  # noqa: PLC0415
+
+    rules = Policy(**policy) if follow else None
+    gather(Path(path), references, sources, network_name=network, policy=rules, tell=tell)
     return Ledger(path)

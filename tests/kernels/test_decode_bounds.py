@@ -62,7 +62,7 @@ def decoded(block: bytes, filler: bytes, before: int, after: int = 300) -> tuple
     data = np.frombuffer(bytearray(margin[:before] + block + margin[:after]), np.uint8)
     columns, outers = guarded(len(block))
     status, _, at, txs, inputs, coins = kernels.decode(
-        data, np.array([before]), np.array([before + len(block)]), REGTEST.max_money, True, columns
+        data, np.array([before]), np.array([before + len(block)]), REGTEST.max_money, True, True, columns
     )
     for outer in outers:
         assert (outer[:GUARD] == CANARY).all(), "wrote before a column"

@@ -45,7 +45,13 @@ LATE = CHAIN.blocks[3:]
 def outside(ledger: Snapshot) -> list[str]:
     rows = [row for row, spent in enumerate(ledger["inputs.coin"].tolist()) if spent == -1]
     assert ledger["outside.input"].tolist() == rows
-    return [ledger.outside_name(row) for row in rows]
+    return [outside_name(ledger, row) for row in rows]
+
+
+def outside_name(ledger: Snapshot, input_: int) -> str:
+    """`txid:vout` of a coin from outside, by the input that spends it."""
+    (row,) = (ledger["outside.input"] == input_).nonzero()[0]
+    return f"{bytes(ledger['outside.txid'][row])[::-1].hex()}:{int(ledger['outside.output'][row])}"
 
 
 def test_coins_from_outside_keep_their_names(tmp_path: Path) -> None:
@@ -176,7 +182,7 @@ def test_a_real_block_alone_is_an_island(data: Path, tmp_path: Path) -> None:
     assert info["fees"] is None
     spent = [name for names in names_of(path) for name in names]
     resolved = [
-        ledger.coin_name(made) if made >= 0 else ledger.outside_name(row)
+        ledger.coin_name(made) if made >= 0 else outside_name(ledger, row)
         for row, made in enumerate(ledger["inputs.coin"].tolist())
     ]
     assert resolved == spent

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from naive import is_unspent
 
 from calibar.chains.bitcoin.networks import NETWORKS
 from calibar.ledger.check import check
@@ -110,7 +111,7 @@ def test_the_first_payment_of_all(ledger: Path) -> None:
     owner = int(snapshot["coins.address"][coin])
     assert snapshot.address_name(owner).startswith("script:")
     assert first + 1 in snapshot.coins_of(owner)
-    assert not snapshot.is_unspent(coin)
+    assert not is_unspent(snapshot, coin)
 
 
 # The made-up fork: main branch 0 to 4; 3A, 4A and 5A after block 2.

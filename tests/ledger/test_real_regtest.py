@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from naive import is_unspent
 
 from calibar.chains.bitcoin.script import ScriptKind
 from calibar.ledger.check import check
@@ -139,7 +140,7 @@ def test_the_unspent_coins_of_the_wallets_are_unspent(folder: Path, ledger: Snap
             transaction = ledger.find_transaction(entry["txid"])
             coin = int(ledger["transactions.first_coin"][transaction]) + entry["index"]
             assert int(ledger["coins.value"][coin]) == entry["amount"]
-            assert ledger.is_unspent(coin)
+            assert is_unspent(ledger, coin)
             owner = ledger.find_address(entry["address"])
             assert owner is not None
             assert coin in ledger.coins_of(owner)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from chain_builder import COIN, Chain, coin, contents, pay, read_in, small_batches, unsynced, write
-from naive import Model, assert_agrees
+from naive import Model, assert_agrees, is_unspent
 
 from calibar.errors import ChainError
 from calibar.ledger import ingest as ingesting
@@ -97,7 +97,7 @@ def assert_reads_well(snapshot: Snapshot) -> None:
     for identity, coins in enumerate(model.scripts.values()):
         assert snapshot.coins_of(identity).tolist() == coins
     for row, made in enumerate(model.coins):
-        assert snapshot.is_unspent(row) == (made.spent_by is None)
+        assert is_unspent(snapshot, row) == (made.spent_by is None)
     for txid, row in model.latest.items():
         assert snapshot.find_transaction(txid) == row
 

@@ -8,19 +8,14 @@ from pathlib import Path
 import pytest
 
 import calibar
-from calibar.chains.ethereum.recorded import Recording
-from calibar.chains.ethereum.rpc import RpcSource
 from calibar.errors import UsageError
-from calibar.ledger.accounts.ingest import ingest
 from calibar.sandbox.scenarios import token_theft as story
 from calibar.trail.document import digest_of
 
 
-@pytest.fixture(scope="module")
-def ledger(tmp_path_factory: pytest.TempPathFactory) -> calibar.Ledger:
-    folder = tmp_path_factory.mktemp("backward") / "ledger"
-    ingest(RpcSource(Recording(story.RECORDING), genesis=story.GENESIS), folder)
-    return calibar.open(folder)
+@pytest.fixture
+def ledger(token_theft: Path) -> calibar.Ledger:
+    return calibar.open(token_theft)
 
 
 def _token_transfers(ledger: calibar.Ledger) -> list[str]:

@@ -11,22 +11,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import calibar
-from calibar.chains.ethereum.recorded import Recording
-from calibar.chains.ethereum.rpc import RpcSource
 from calibar.chains.known_tokens import KNOWN, imitates
 from calibar.chains.tron.address import to_base58
 from calibar.errors import DecodeError, UsageError
-from calibar.ledger.accounts.ingest import ingest
 from calibar.sandbox.scenarios import token_theft as story
 from calibar.trail.accounts.lookalikes import _EIGHT_BYTES, FIRST, LAST, _interval, look_alike
 from calibar.trail.document import Trail
 
 
-@pytest.fixture(scope="module")
-def ledger(tmp_path_factory: pytest.TempPathFactory) -> calibar.Ledger:
-    folder = tmp_path_factory.mktemp("links") / "ledger"
-    ingest(RpcSource(Recording(story.RECORDING), genesis=story.GENESIS), folder)
-    return calibar.open(folder)
+@pytest.fixture
+def ledger(token_theft: Path) -> calibar.Ledger:
+    return calibar.open(token_theft)
 
 
 @pytest.fixture(scope="module")

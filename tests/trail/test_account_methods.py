@@ -12,11 +12,11 @@ from account_histories import METHODS, AtHolders, History, Hops, Method, Policy,
 from account_reference import EXCHANGED, INCOMPLETE, Pieces, Shares, Step, Trail, trace
 from hypothesis import HealthCheck, given, settings
 from numpy.typing import NDArray
+from walk_totals import Total, totals
 
 from calibar.kernels import flows, transfers
 from calibar.kernels.flows import FlowWalk
 from calibar.kernels.holders import label_of, rule_of
-from calibar.kernels.totals import Total, totals
 from calibar.kernels.transfers import Arrivals, Conversions, Flows
 from calibar.kernels.wide import U64, integers, limbs
 
@@ -171,13 +171,14 @@ def _held(history: History, sources: list[Source], method: Method) -> dict[int, 
 
 
 def test_claytons_case_sets_the_first_withdrawals_against_the_first_deposits() -> None:
-    # Devaynes v Noble (1816): the customer draws on the bank and pays in again after a partner's death. What the bank
-    # owed at the death is drawn first, so none of it is owed once as much was drawn. The figures are made up.
+    # Devaynes v Noble (1816): the bank owed £1,713 when a partner died, and drawings left £453 of that before anything
+    # was paid in again. What was owed at the death is drawn first, so none of it is owed once as much was drawn. The
+    # later payment and drawing are made up: the report has many, each side more than what was left.
     bank, customer = 0, 1
-    history = _history((None, bank, 1700), (bank, customer, 1250), (None, bank, 2000), (bank, customer, 900))
+    history = _history((None, bank, 1713), (bank, customer, 1260), (None, bank, 2000), (bank, customer, 900))
     death, later = Source((0,)), Source((2,))
-    assert _held(history, [death, later], "fifo") == {bank: {1: 1550}, customer: {0: 1700, 1: 450}}
-    assert _held(history, [death, later], "lifo") == {bank: {0: 450, 1: 1100}, customer: {0: 1250, 1: 900}}
+    assert _held(history, [death, later], "fifo") == {bank: {1: 1553}, customer: {0: 1713, 1: 447}}
+    assert _held(history, [death, later], "lifo") == {bank: {0: 453, 1: 1100}, customer: {0: 1260, 1: 900}}
 
 
 def _pence(pounds: int, shillings: int, pence: int) -> int:

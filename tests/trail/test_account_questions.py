@@ -30,12 +30,6 @@ from calibar.ledger.accounts.ingest import ingest
 from calibar.sandbox.scenarios import token_theft as story
 
 
-@pytest.fixture(scope="session")
-def token_theft(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A ledger of the recorded chain, to be read only."""
-    return take_in(tmp_path_factory.mktemp("token-theft") / "ledger")
-
-
 @pytest.fixture
 def ledger(token_theft: Path) -> calibar.Ledger:
     return calibar.open(token_theft)

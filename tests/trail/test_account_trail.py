@@ -32,12 +32,6 @@ from calibar.trail.accounts.conversions import conversions
 from calibar.trail.accounts.sweeps import deposit_addresses
 
 
-@pytest.fixture(scope="session")
-def token_theft(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A ledger of the recorded chain, to be read only."""
-    return take_in(tmp_path_factory.mktemp("token-theft") / "ledger")
-
-
 @pytest.fixture
 def ledger(token_theft: Path) -> calibar.Ledger:
     return calibar.open(token_theft)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ import numpy as np
 import calibar
 from calibar.chains.facts import CONTRACT, GRANT, INTERNAL, MINT, NATIVE, SUCCEEDED, SWAP_V2, TOKEN, VALUE, ZERO
 
-from calibar.chains.facts import Builder, Facts, columns_of  # isort: skip
+from calibar.chains.facts import Builder, Facts  # isort: skip
 from calibar.ledger.accounts.ingest import ingest
 
 VICTIM, THIEF, POOL, GIVEN, GOT, MULE, ROUTER = (bytes([n]) * 20 for n in range(1, 8))
@@ -197,14 +197,15 @@ def _from(facts: Facts, first: int) -> Facts:
     """The batch without the blocks before `first`."""
     if not first:
         return facts
-    columns = columns_of(facts)
     txs, transfers, events = (
         int(facts_end[first - 1]) for facts_end in (facts.tx_end, facts.transfer_end, facts.event_end)
     )
     starts = {"tx_": txs, "transfer_": transfers, "asset": transfers, "sender": transfers, "recipient": transfers}
     starts |= {"amount": transfers, "position": transfers, "event_": events}
     cut: dict[str, Any] = {}
-    for name, rows in columns.items():
+    for name, rows in ((column.name, getattr(facts, column.name)) for column in fields(facts)):
+        if not isinstance(rows, np.ndarray):
+            continue
         of_block = name in ("number", "block_hash", "parent_hash", "time", "proof") or name.endswith("_end")
         start = first if of_block else next(at for key, at in starts.items() if name.startswith(key))
         cut[name] = rows[start:]

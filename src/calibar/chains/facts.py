@@ -9,7 +9,7 @@ order of its trace, its logs' transfers in log order.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from typing import Final, Protocol
 
 import numpy as np
@@ -229,8 +229,3 @@ class Source(Protocol):
 
     def read(self, first: int, last: int) -> Iterator[Facts]:
         """Blocks first..last in batches. Raises DecodeError, ChainError or UsageError, each in one line."""
-
-
-def columns_of(facts: Facts) -> dict[str, NDArray[np.generic]]:
-    """The arrays of a batch by name."""
-    return {f.name: getattr(facts, f.name) for f in fields(facts) if f.name in _DTYPES}

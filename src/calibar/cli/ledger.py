@@ -5,11 +5,14 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import click
 
 from calibar.cli.output import announce_compilation, json_option, progress_bar, write_json
+
+_DIFFERENCES: Final = 20
+"""Differing balances of one asset that are printed."""
 
 
 @click.group("ledger")
@@ -30,6 +33,11 @@ def show_info(info: Mapping[str, Any]) -> None:
         from calibar.cli.accounts import show_account_info  # noqa: PLC0415
 
         show_account_info(info)
+        return
+    if "case" in info:
+        from calibar.cli.fetch import show_case_info  # noqa: PLC0415
+
+        show_case_info(info)
         return
     kind = "island of blocks" if info["island"] else "chain"
     added = f", {info['added_blocks']:,} of them new" if "added_blocks" in info else ""
@@ -87,3 +95,34 @@ def check(folder: Path, json_file: str | None) -> int:
     if json_file != "-" and not damage:
         click.echo("sound: every byte is what was committed, and every sum re-adds")
     return 1 if damage else 0
+
+
+@command.command("compare")
+@click.argument("folder", type=click.Path(path_type=Path), metavar="DIR")
+@click.option("--source", required=True, metavar="URL", help="A node of the same chain.")
+@click.option("--asset", metavar="NAME", help="Only this asset: native, or a contract.")
+@click.option(
+    "--at", "height", type=click.IntRange(min=0), metavar="H", help="After the block at height H; else the tip."
+)
+@json_option
+def compare(folder: Path, source: str, asset: str | None, height: int | None, json_file: str | None) -> int:
+    """Compare the balances in DIR, which follow from transfers, with what a node says addresses have. Exit code 1 where
+    any differ: a token changes balances without transfers, or the ledger's source did not give all.
+    """
+    from calibar import open as open_ledger  # noqa: PLC0415
+
+    with progress_bar("balances") as progress:
+        found = open_ledger(folder).compare(source, asset, height, progress)
+    if json_file:
+        write_json(json_file, {"assets": found})
+    differ = sum(one["differ"] for one in found.values())
+    if json_file != "-":
+        for name, one in sorted(found.items(), key=lambda item: -item[1]["differ"]):
+            click.echo(
+                f"{name}: {one['differ']:,} of {one['compared']:,} differ, {one['unanswered']:,} without an answer"
+            )
+            for row in one["differences"][:_DIFFERENCES]:
+                click.echo(f"  {row['address']}  by transfers {row['ledger']}, by the node {row['node']}")
+            if one["differ"] > _DIFFERENCES:
+                click.echo(f"  and {one['differ'] - _DIFFERENCES:,} more")
+    return 1 if differ else 0

@@ -12,6 +12,8 @@ from calibar import __version__
 from calibar.errors import CalibarError
 
 _COMMANDS: dict[str, tuple[str, ...]] = {
+    "open": ("calibar.cli.open", "From an address or transaction to where its value rests now."),
+    "fetch": ("calibar.cli.fetch", "Fetch from servers what REFs name, into a case."),
     "ingest": ("calibar.cli.ingest", "Read blocks into a ledger."),
     "ledger": ("calibar.cli.ledger", "What a ledger holds, and whether it is sound."),
     "trace": ("calibar.cli.trace", "Follow coins and say where the value rests now."),

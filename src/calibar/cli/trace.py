@@ -8,15 +8,28 @@ from typing import Any, Literal
 
 import click
 
+from calibar.cli.fetch import SOURCE_OPTIONS, fetch_into, show_report, source_options
 from calibar.cli.output import announce_compilation, console, json_option, write_bytes
 from calibar.errors import UsageError
 
 _TRANSACTION = re.compile(r"[0-9a-fA-F]{64}(:\d+)?$")
 
 
+def _fetch(folder: Path, references: tuple[str, ...], policy: dict[str, Any]) -> None:
+    """Fetch what the trail needs, where sources are named; takes their options out of `policy`."""
+    from calibar.trail.policy import Policy  # noqa: PLC0415
+
+    options = {name: policy.pop(name) for name in SOURCE_OPTIONS}
+    if options["sources"]:
+        rules = Policy(**{**policy, "unit": policy["unit"] or "coin"})
+        show_report(fetch_into(folder, references, rules, options))
+
+
 @click.command("trace")
 @click.argument("references", nargs=-1, required=True, metavar="REF...")
-@click.option("--ledger", "folder", required=True, type=click.Path(path_type=Path), help="Folder of the ledger.")
+@click.option(
+    "--ledger", "folder", required=True, type=click.Path(path_type=Path), help="Folder of the ledger or case."
+)
 @click.option("--method", default="fifo", show_default=True, help="fifo or haircut; on account chains lifo, libr too.")
 @click.option("--unit", help="What is followed: coin (Bitcoin) or address (account chains); by default the ledger's.")
 @click.option("--direction", default="forward", show_default=True, help="forward, or backward (account chains).")
@@ -29,6 +42,7 @@ _TRANSACTION = re.compile(r"[0-9a-fA-F]{64}(:\d+)?$")
 @click.option("--stop", "stops", multiple=True, metavar="NAME", help="Stop rule by name; `none` turns them off.")
 @click.option("--asset", metavar="NAME", help="Account chains: label only this asset (native, a contract, trc10:N).")
 @click.option("--links", type=click.Path(path_type=Path), metavar="FILE", help="Account chains: follow these links.")
+@source_options
 @click.option("--segments", is_flag=True, help="List the order of units inside each coin too (fifo).")
 @json_option
 @click.option("--html", "html_file", metavar="FILE", help="Write one self-contained page with the picture of the flow.")
@@ -60,6 +74,7 @@ def command(
     if json_file == "-" and html_file == "-":
         raise UsageError("--json and --html cannot both go to standard output; name a file for one")
     announce_compilation()
+    _fetch(folder, references, policy)
     ledger = open_ledger(folder)
     if "none" in stops and ledger.is_account_chain:
         policy["deposits"] = False

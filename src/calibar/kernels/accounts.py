@@ -22,6 +22,7 @@ Limbs = NDArray[np.uint64]
 
 NOTHING = -1
 DAMAGED = -2
+FINE, SHORT = 0, 1
 ADDRESSES, ASSETS, HOLDINGS, SHORTFALLS = 0, 1, 2, 3
 _MIX = u64(0x9E3779B97F4A7C15)
 
@@ -253,18 +254,25 @@ def _limb(movements: Movements, movement: int, column: int) -> int:
 @inlined
 def _move(
     movements: Movements, heads: I64, holding: int, movement: int, amount: Limbs, transfer: int, takes: bool
-) -> bool:
-    """Write a movement of a holding; whether its balance goes below zero by it."""
+) -> int:
+    """Write a movement of a holding; SHORT where its balance goes below zero by it, DAMAGED where what was written
+    before it is no list."""
     row = movement - movements.link.shape[0]
     before = heads[holding]
+    if before < NOTHING or before >= movement:
+        return i64(DAMAGED)
     far, number, over = i64(NOTHING), i64(0), i64(0)
     carry = u64(0)
     if before >= 0:
         number, over = _link(movements, before, 2) + 1, _link(movements, before, 3)
         jump = _link(movements, before, 1)
+        if jump < NOTHING or jump >= before:
+            return i64(DAMAGED)
         far = before
         if jump >= 0:
             further = _link(movements, jump, 1)
+            if further < NOTHING or further >= jump:
+                return i64(DAMAGED)
             if further >= 0 and number - 1 - _link(movements, jump, 2) == (
                 _link(movements, jump, 2) - _link(movements, further, 2)
             ):
@@ -285,7 +293,7 @@ def _move(
     movements.new_link[row, 0], movements.new_link[row, 1] = before, far
     movements.new_link[row, 2], movements.new_link[row, 3] = number, after
     heads[holding] = movement
-    return after < 0 and over >= 0
+    return i64(SHORT if after < 0 and over >= 0 else FINE)
 
 
 @lean
@@ -294,7 +302,7 @@ def move_all(
     first_shortfall: I64,
 ) -> int:  # fmt: skip
     """Write the movements of a batch's transfers; returns how many rows of `shortfalls` (transfer in the batch,
-    holding) there are, and how many after each block."""
+    holding) there are, and how many after each block; DAMAGED where a holding's movements are no list."""
     base = movements.link.shape[0]
     short = 0
     transfer = i64(0)
@@ -309,9 +317,13 @@ def move_all(
                         movements.new_link[row, i] = NOTHING
                     for i in range(4):
                         movements.new_balance[row, i] = u64(0)
-                elif _move(movements, heads, holding, movement + side, amount, transfer, side == 0):
-                    shortfalls[short, 0], shortfalls[short, 1] = transfer, holding
-                    short += 1
+                else:
+                    moved = _move(movements, heads, holding, movement + side, amount, transfer, side == 0)
+                    if moved == DAMAGED:
+                        return i64(DAMAGED)
+                    if moved == SHORT:
+                        shortfalls[short, 0], shortfalls[short, 1] = transfer, holding
+                        short += 1
             transfer += 1
         first_shortfall[block] = short
     return short

@@ -156,12 +156,13 @@ def merkle_root(hashes: Bytes, count: int, out: Bytes, out_at: int, state: Words
 
 @kernel
 def decode(
-    data: Bytes, starts: I64, ends: I64, max_money: int, check_witness: bool, out: Decoded
+    data: Bytes, starts: I64, ends: I64, max_money: int, check_witness: bool, whole: bool, out: Decoded
 ) -> tuple[int, int, int, int, int, int]:
     """Decode the blocks data[starts[i]:ends[i]] into `out`.
 
     Returns (status, block, position, transactions, inputs, coins); unless status is OK, `block` and `position`
-    say where. With `check_witness` a block that carries witnesses must commit to them (BIP141).
+    say where. A `whole` block begins with its coinbase and its transactions fit its merkle root; of another only some
+    transactions are there. With `check_witness` a block that carries witnesses must commit to them (BIP141).
     """
     longest = i64(0)
     for b in range(starts.size):
@@ -193,6 +194,8 @@ def decode(
         block_has_witness = False
         out.commitment[b, 0] = -1
         out.commitment[b, 1] = -1
+        out.coinbase_script[b, 0] = 0
+        out.coinbase_script[b, 1] = 0
 
         for t in range(count):
             tx_start = at
@@ -221,7 +224,7 @@ def decode(
                 if length < 0 or length > end - at - 4:
                     return TRUNCATED, b, at, tx, n_in, n_out
                 null = _is_null_outpoint(data, outpoint)
-                if t == 0:
+                if t == 0 and (whole or null):
                     if not null or inputs != 1:
                         return NOT_COINBASE_FIRST, b, outpoint, tx, n_in, n_out
                     out.coinbase_script[b, 0] = at
@@ -304,6 +307,8 @@ def decode(
             return TRAILING_BYTES, b, at, tx, n_in, n_out
         out.tx_at[tx] = at
         out.tx_end[b + 1] = tx
+        if not whole:
+            continue
         leaves[:count] = out.txid[block_tx:tx]
         mutated = merkle_root(leaves, count, root, 0, state, work)
         for i in range(32):

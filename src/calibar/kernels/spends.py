@@ -132,7 +132,7 @@ def join(
                 coin = first + read_u32(data, at + 32)
                 if coin >= end or (has_genesis and maker == 0):
                     return MISSING_COIN, b, t, i
-                if maker == base_tx + block_tx:
+                if maker == base_tx + block_tx and batch.first_input[block_tx] == batch.first_input[block_tx + 1]:
                     return OWN_COINBASE, b, t, i
                 identity = base_input + i
                 if coin < base_coin:
@@ -233,7 +233,7 @@ def join(
                         utxo_coins -= 1
                         utxo_value -= value
 
-            if t == block_tx:
+            if batch.first_input[t] == batch.first_input[t + 1]:  # a coinbase
                 claimed = paid_out
                 out.tx_fee[t] = 0
             elif known:

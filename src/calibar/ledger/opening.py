@@ -18,7 +18,11 @@ def is_account_chain(network: str) -> bool:
 
 
 def open_snapshot(folder: Path) -> Snapshot | AccountSnapshot:
-    """The committed state of the ledger in `folder`. Raises LedgerError."""
+    """The committed state of the ledger, or of the case, in `folder`. Raises LedgerError."""
+    from calibar.ledger.case.case import Case, is_case  # noqa: PLC0415
+
+    if is_case(folder):
+        return Case(folder).snapshot()
     if is_account_chain(manifests.read(folder).network):
         from calibar.ledger.accounts.snapshot import AccountSnapshot  # noqa: PLC0415
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from calibar.chains.bitcoin.networks import Network, network
 from calibar.chains.bitcoin.script import address_of, script_of
 from calibar.errors import DamageError, UsageError
 from calibar.ledger.columns import as_array, map_file
-from calibar.ledger.schema import COLUMNS, UNSPENT
+from calibar.ledger.schema import COLUMNS
 from calibar.ledger.view import INDEX, View
 
 LAST_COIN = "last_coin"
@@ -55,11 +56,6 @@ class Snapshot(View):
         transaction = self.transaction_of(coin)
         return f"{self.txid(transaction)}:{coin - int(self['transactions.first_coin'][transaction])}"
 
-    def outside_name(self, input_: int) -> str:
-        """`txid:vout` of a coin from outside an island, by the input that spends it."""
-        row = int(np.searchsorted(self["outside.input"], input_))
-        return f"{bytes(self['outside.txid'][row])[::-1].hex()}:{int(self['outside.output'][row])}"
-
     def script(self, address: int) -> bytes:
         """scriptPubKey of an address."""
         start, end = self["addresses.first_byte"][address : address + 2]
@@ -72,6 +68,45 @@ class Snapshot(View):
     def height_of(self, block: int) -> int | None:
         """Height of a block's row; None in an island of unknown heights."""
         return self.manifest.base + block if self.manifest.heights_known else None
+
+    def tip(self) -> tuple[int | None, str | None]:
+        """Height and hash of the last block."""
+        last = self.counts["blocks"] - 1
+        return self.height_of(last), self.block_hash(last)
+
+    def as_of(self, height: int | None) -> tuple[int, int | None]:
+        """How many blocks are looked at, and the last one's height. Raises UsageError for one outside the ledger."""
+        count, first = self.counts["blocks"], self.manifest.base
+        if count == 0:
+            raise UsageError(f"the ledger in {self.folder} is empty; ingest blocks first")
+        if height is None:
+            return count, self.height_of(count - 1)
+        if not self.manifest.heights_known:
+            raise UsageError(f"{self.folder} is an island whose heights are unknown; leave --as-of out")
+        if not first <= height <= self.height:
+            raise UsageError(f"--as-of {height} is outside the ledger, which has heights {first} to {self.height}")
+        return height - first + 1, height
+
+    @property
+    def is_case(self) -> bool:
+        """Whether it holds single transactions rather than whole blocks."""
+        return False
+
+    def is_proven(self, transaction: int) -> bool:
+        """Whether a transaction was checked to a block's header; all of a chain's blocks are."""
+        return True
+
+    def who_says_unspent(self, coin: int, height: int | None) -> list[str] | None:
+        """Of a case: servers by whose word nothing spends a coin; a chain's blocks say it themselves."""
+        return []
+
+    def pending_spender(self, coin: int) -> str | None:
+        """Of a case: the transaction in no block yet that is said to spend a coin."""
+        return None
+
+    def caveats(self, references: Sequence[str]) -> dict[str, Any]:
+        """What a trail must say of a case beside its chain; of a chain's whole blocks nothing."""
+        return {}
 
     # Ids by name.
 
@@ -92,9 +127,6 @@ class Snapshot(View):
 
     def find_address(self, text: str) -> int | None:
         """Id of an address or `script:<sha256>`; None where the ledger never saw it. Raises AddressError."""
-        from calibar.kernels.compiled import u64  # noqa: PLC0415
-        from calibar.kernels.index import find_candidates  # noqa: PLC0415
-
         if text.startswith("script:"):
             try:
                 digest = bytes.fromhex(text.removeprefix("script:"))
@@ -104,6 +136,12 @@ class Snapshot(View):
                 raise UsageError(f"{text} is no script: after `script:` there must be the 64 hex digits of its SHA-256")
         else:
             digest = hashlib.sha256(script_of(text, self.network)).digest()
+        return self._find_script(digest)
+
+    def _find_script(self, digest: bytes) -> int | None:
+        from calibar.kernels.compiled import u64  # noqa: PLC0415
+        from calibar.kernels.index import find_candidates  # noqa: PLC0415
+
         candidates = np.empty(64, np.int64)
         if self.counts["addresses"]:
             key = u64(int.from_bytes(digest[:8], "big"))
@@ -165,7 +203,3 @@ class Snapshot(View):
     def input_limit(self, blocks: int) -> int:
         """Inputs of the first `blocks` blocks: a spend by an input at or above it is later."""
         return int(self["transactions.first_input"][int(self["blocks.first_tx"][blocks])])
-
-    def is_unspent(self, coin: int) -> bool:
-        """Whether nothing in this snapshot spends a coin."""
-        return int(self["coins.spent_by"][coin]) >= min(self.counts["inputs"], UNSPENT)

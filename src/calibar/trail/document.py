@@ -101,23 +101,26 @@ def digest_of(document: Mapping[str, Any]) -> str:
 
 
 def build(
-    snapshot: Snapshot, policy: Policy, blocks: int, references: Sequence[Reference], sources: Sources, walked: Walk
+    snapshot: Snapshot,
+    policy: Policy,
+    as_of: int | None,
+    references: Sequence[Reference],
+    sources: Sources,
+    walked: Walk,
 ) -> Trail:
     """Put names to a walk's ids."""
     from calibar import __version__  # noqa: PLC0415
 
-    content = _Builder(snapshot, policy, sources, walked)
+    content = _Builder(snapshot, policy, as_of, sources, walked)
+    height, tip = snapshot.tip()
     document: dict[str, Any] = {
         "definition": DEFINITION,
-        "ledger": {
-            "network": snapshot.manifest.network,
-            "height": snapshot.height_of(snapshot.counts["blocks"] - 1),
-            "tip": snapshot.block_hash(snapshot.counts["blocks"] - 1),
-        },
+        "ledger": {"network": snapshot.manifest.network, "height": height, "tip": tip}
+        | snapshot.caveats([reference.text.partition("=")[0] for reference in references]),
         "labels_digest": None,
         "entities_digest": None,
         "rules": {},
-        "policy": policy.document(snapshot.height_of(blocks - 1)),
+        "policy": policy.document(as_of),
         "sources": content.sources(),
         "steps": content.steps(),
         "holdings": content.holdings(),
@@ -138,8 +141,9 @@ def _amounts(segments: Segments) -> dict[int, int]:
 
 
 class _Builder:
-    def __init__(self, snapshot: Snapshot, policy: Policy, sources: Sources, walked: Walk) -> None:
+    def __init__(self, snapshot: Snapshot, policy: Policy, as_of: int | None, sources: Sources, walked: Walk) -> None:
         self.snapshot, self.policy, self.rows, self.walk = snapshot, policy, sources, walked
+        self.as_of = as_of
         self.record = {coin: i for i, coin in enumerate(walked.coin.tolist())}
         self.born: dict[int, dict[int, int]] = {}
         for coin, label, amount in zip(
@@ -191,8 +195,8 @@ class _Builder:
         return list(zip(walk.leak_label[rows].tolist(), walk.leak_amount[rows].tolist(), strict=True))
 
     def is_coinbase(self, tx: int) -> bool:
-        first = self.snapshot["blocks.first_tx"]
-        return int(first[np.searchsorted(first, tx)]) == tx
+        first, end = self.snapshot["transactions.first_input"][tx : tx + 2]
+        return bool(first == end)
 
     def step(self, step: int) -> dict[str, Any]:
         snapshot, tx = self.snapshot, int(self.walk.step_tx[step])
@@ -203,7 +207,7 @@ class _Builder:
             "height": snapshot.height_of(block),
             "time": snapshot.block_time(block),
             "hop": int(self.walk.step_hop[step]),
-            "proof": "proven",
+            "proof": "proven" if snapshot.is_proven(tx) else "reported",
             "inputs": [],
             "outputs": [self.output(coin) for coin in range(first, end)],
         }
@@ -253,6 +257,19 @@ class _Builder:
             "value": int(snapshot["coins.value"][coin]),
         }
 
+    def resting(self, record: int, coin: int) -> dict[str, Any]:
+        """State and reason of a coin that did not go on. What nobody was asked about is not held: it is unknown."""
+        fate = int(self.walk.fate[record])
+        state, reason = "held" if fate == turns.HELD else "stopped", self.reason(record, coin)
+        if not self.snapshot.is_case or reason != "unspent":
+            return {"state": state, "reason": reason}
+        said = self.snapshot.who_says_unspent(coin, self.as_of)
+        if said is None:
+            return {"state": "stopped", "reason": "not looked at"}
+        pending = self.snapshot.pending_spender(coin)
+        found = {"state": state, "reason": reason, "reported": said}
+        return found if pending is None else found | {"pending": pending}
+
     def reason(self, record: int, coin: int) -> str:
         fate = int(self.walk.fate[record])
         if fate == turns.UNKNOWN_INPUT:
@@ -267,11 +284,9 @@ class _Builder:
     def holdings(self) -> list[dict[str, Any]]:
         rows = []
         for coin, record in sorted(self.record.items()):
-            fate = int(self.walk.fate[record])
-            if fate != turns.SPENT:
+            if int(self.walk.fate[record]) != turns.SPENT:
                 entry = self.named(coin) | self.traced(self.carried(coin))
-                state = "held" if fate == turns.HELD else "stopped"
-                rows.append(entry | {"state": state, "reason": self.reason(record, coin)})
+                rows.append(entry | self.resting(record, coin))
         return rows
 
     def totals(self, labels: int) -> dict[str, dict[str, int]]:
@@ -279,10 +294,10 @@ class _Builder:
         for label, amount in zip(self.rows.label.tolist(), self.rows.amount.tolist(), strict=True):
             sums[label]["in"] += amount
         for coin, record in self.record.items():
-            fate = int(self.walk.fate[record])
-            if fate != turns.SPENT:
+            if int(self.walk.fate[record]) != turns.SPENT:
+                state = self.resting(record, coin)["state"]
                 for label, amount in _amounts(self.carried(coin)).items():
-                    sums[label]["held" if fate == turns.HELD else "stopped"] += amount
+                    sums[label][state] += amount
         for step, tx in enumerate(self.walk.step_tx.tolist()):
             if not int(self.walk.step_followed[step]):
                 key = "burnt" if self.is_coinbase(tx) else "fees"

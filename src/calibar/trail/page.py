@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import json
-from base64 import b64encode
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from hashlib import sha256
 from itertools import zip_longest
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from calibar.errors import UsageError
-from calibar.trail.flow import Amounts, Node, Picture, picture
-from calibar.trail.table import FEW_LABELS, btc, holdings_table, percent, shares, summed, totals
+from calibar.trail.flow import Amounts
+from calibar.trail.picture import Node, Picture, picture
+from calibar.trail.sheet import fill
+from calibar.trail.table import FEW_LABELS, btc, holdings_table, shares, summed, totals
 from calibar.trail.words import Language, Text, counted, grouped, known, name_of, plain, reason, say, shortened, stop
 
 if TYPE_CHECKING:
@@ -27,7 +26,6 @@ COINS: Final = 10
 SOURCES: Final = 30
 """Sources printed."""
 _CODES: Final[tuple[Language, Language]] = ("en", "es")
-_TEMPLATES: Final = Path(__file__).parent / "templates"
 
 
 def render(trail: Mapping[str, Any], names: Mapping[str, str] | None = None, language: str = "en") -> str:
@@ -37,32 +35,17 @@ def render(trail: Mapping[str, Any], names: Mapping[str, str] | None = None, lan
     is the source of the name. Raises UsageError for another language or a backward trail, BalanceError where the
     trail's sums do not re-add. Every text of the trail and of the names is treated as hostile.
     """
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined  # noqa: PLC0415 - slow, and often not needed
-
     if language not in _CODES:
         raise UsageError(f"page: no language {plain(language)!r}; use en or es")
-    environment = Environment(
-        loader=FileSystemLoader(_TEMPLATES),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {"amount": _amount, "short": _short, "utc": _utc, "percent": percent, "grouped": _grouped}
-    environment.globals |= {
-        "say": say,
-        "counted": counted,
-        "known": known,
-        "reason": reason,
-        "plain": plain,
-        "spaced": spaced,
-    }
     rows = totals(trail)
     drawn = picture(trail)
-    return environment.get_template("trail.html").render(
+    return fill(
+        "trail.html",
+        ("trail.css",),
+        filters={"amount": _amount, "short": _short, "utc": _utc, "grouped": _grouped},
+        words={"reason": reason, "spaced": spaced},
         trail=trail,
         language=language,
-        **_own_parts(),
         rows=holdings_table(trail),
         totals=rows,
         all=summed(rows),
@@ -80,18 +63,6 @@ def render(trail: Mapping[str, Any], names: Mapping[str, str] | None = None, lan
         name_of=lambda address: name_of(names, address),
         named=[(address, *name_of(names, address)) for address in _addresses(trail) if name_of(names, address)[0]],
     )
-
-
-def _own_parts() -> dict[str, object]:
-    """Our style and script, and the hashes by which the page's content policy allows them and nothing else."""
-    from markupsafe import Markup  # noqa: PLC0415 - comes with jinja2
-
-    parts: dict[str, object] = {}
-    for name in ("css", "js"):
-        text = (_TEMPLATES / f"trail.{name}").read_text("utf-8")
-        parts[name] = Markup(text)  # noqa: S704 - a file of ours
-        parts[f"{name}_hash"] = f"sha256-{b64encode(sha256(text.encode()).digest()).decode()}"
-    return parts
 
 
 def _portions(trail: Mapping[str, Any]) -> list[tuple[str, int, int, int]]:
@@ -115,6 +86,7 @@ def _policy(trail: Mapping[str, Any]) -> dict[str, Any]:
         "height": _grouped(ledger["height"] if policy["as_of"] is None else policy["as_of"]),
         "stops": [stop(text) for text in texts(policy["stops"])],
         "overrides": [plain(override) for override in texts(policy["overrides"])],
+        "fees": known("fees", policy["fees"]),
         "rules": [plain(f"{name} {version}") for name, version in sorted(trail["rules"].items())],
     }
 

@@ -8,11 +8,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from calibar.chains.bitcoin.networks import Network
 from calibar.chains.bitcoin.script import ScriptKind, hash160, kind_of, same_key_forms, script_of
 from calibar.errors import AddressError, UsageError
 from calibar.ledger.snapshot import Snapshot
 
 _COIN = re.compile(r"([0-9a-fA-F]{64})(?::([0-9]+))?")
+_LIKE_A_COIN = re.compile(r"[0-9a-fA-F]{50,}(:.*)?")
 _AMOUNT = re.compile(r"[0-9]{1,16}")
 _FORMS = "a REF is txid:vout, a txid or an address, with =AMOUNT in satoshi where only part is stolen"
 
@@ -38,10 +40,8 @@ def resolve(text: str, snapshot: Snapshot, coin_limit: int) -> Reference:
     match = _COIN.fullmatch(name)
     if match:
         coins = _coins_of_transaction(match[1].lower(), match[2], snapshot)
-    elif re.fullmatch(r"[0-9a-fA-F]{50,}(:.*)?", name):
-        digits = len(name.partition(":")[0])
-        what = f"a transaction id has 64 hex digits, this has {digits}" if digits != 64 else "its output is no number"
-        raise UsageError(f"{name[:100]}: {what}; {_FORMS}")
+    elif _LIKE_A_COIN.fullmatch(name):
+        raise _no_coin(name)
     else:
         coins = _coins_of_address(name, snapshot)
     early = coins[coins < coin_limit]
@@ -51,6 +51,33 @@ def resolve(text: str, snapshot: Snapshot, coin_limit: int) -> Reference:
     if amount is not None and amount > worth:
         raise UsageError(f"{name} has {worth} satoshi, less than the {amount} asked for; give at most that after `=`")
     return Reference(text, early, amount)
+
+
+def coins_named(text: str) -> str | None:
+    """The id of the transaction that a REF names or names a coin of; None where it names an address.
+
+    Raises UsageError for what looks like a transaction's id and is none.
+    """
+    name = text.partition("=")[0]
+    if match := _COIN.fullmatch(name):
+        return match[1].lower()
+    if _LIKE_A_COIN.fullmatch(name):
+        raise _no_coin(name)
+    return None
+
+
+def script_named(text: str, network: Network) -> bytes:
+    """The script that an address stands for. Raises UsageError with where it is wrong."""
+    try:
+        return script_of(text.partition("=")[0], network)
+    except AddressError as error:
+        raise UsageError(f"{error}; {_FORMS}") from None
+
+
+def _no_coin(name: str) -> UsageError:
+    digits = len(name.partition(":")[0])
+    what = f"a transaction id has 64 hex digits, this has {digits}" if digits != 64 else "its output is no number"
+    return UsageError(f"{name[:100]}: {what}; {_FORMS}")
 
 
 def _coins_of_transaction(txid: str, output: str | None, snapshot: Snapshot) -> NDArray[np.int64]:

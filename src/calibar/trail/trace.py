@@ -27,14 +27,27 @@ def trace(references: Sequence[str], snapshot: Snapshot, policy: Policy) -> Trai
     """
     if not references:
         raise UsageError("nothing to trace: name at least one REF")
-    try:
-        return _trace(references, snapshot, policy)
-    except (IndexError, KeyError, OverflowError, ValueError) as error:
-        raise DamageError(f"{snapshot.folder} contradicts itself; run `calibar ledger check` on it") from error
+    resolved, sources, walked, as_of = _walked(references, snapshot, policy)
+    _check_labelled(sources, resolved)
+    trail = build(snapshot, policy, as_of, resolved, sources, walked)
+    check_balance(trail)
+    return trail
 
 
-def _trace(references: Sequence[str], snapshot: Snapshot, policy: Policy) -> Trail:
-    blocks = blocks_as_of(snapshot, policy.as_of)
+def resting(references: Sequence[str], snapshot: Snapshot, policy: Policy) -> tuple[list[int], int | None]:
+    """Coins that labelled value rests in by what is known, and the height up to which that was looked at."""
+    _, _, walked, as_of = _walked(references, snapshot, policy)
+    return walked.coin[walked.fate == turns.HELD].tolist(), as_of
+
+
+def _walked(
+    references: Sequence[str], snapshot: Snapshot, policy: Policy
+) -> tuple[list[Reference], Sources, Walk, int | None]:
+    if snapshot.is_case and policy.fees == "follow":
+        raise UsageError(
+            "fees can be followed where whole blocks are; a case has single transactions: leave --fees out"
+        )
+    blocks, as_of = snapshot.as_of(policy.as_of)
     graph = graph_of(snapshot, policy)
     coin_limit = int(graph.first_coin[int(graph.block_first_tx[blocks])])
     resolved = [resolve(text, snapshot, coin_limit) for text in references]
@@ -45,25 +58,7 @@ def _trace(references: Sequence[str], snapshot: Snapshot, policy: Policy) -> Tra
             f"{snapshot.folder} contradicts itself about transaction {snapshot.txid(walked.damaged)}; "
             "run `calibar ledger check` on it"
         )
-    _check_labelled(sources, resolved)
-    trail = build(snapshot, policy, blocks, resolved, sources, walked)
-    check_balance(trail)
-    return trail
-
-
-def blocks_as_of(snapshot: Snapshot, as_of: int | None) -> int:
-    """How many blocks are looked at."""
-    count = snapshot.counts["blocks"]
-    if count == 0:
-        raise UsageError(f"the ledger in {snapshot.folder} is empty; ingest blocks first")
-    if as_of is None:
-        return count
-    if not snapshot.manifest.heights_known:
-        raise UsageError(f"{snapshot.folder} is an island whose heights are unknown; leave --as-of out")
-    first = snapshot.manifest.base
-    if not first <= as_of <= snapshot.height:
-        raise UsageError(f"--as-of {as_of} is outside the ledger, which has heights {first} to {snapshot.height}")
-    return as_of - first + 1
+    return resolved, sources, walked, as_of
 
 
 def frozen(array: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -268,7 +268,12 @@ def test_the_first_magic_tells_the_network(tmp_path: Path, name: str) -> None:
         "0100000000000000000000000000000000000000000000000000000000000000000000003ba3edfd7a7b12b27ac72c3e67768f61"
         "7fc81bc3888a51323a9fb8aa4b1e5e4a29ab5f49ffff001d1dac2b7c"
     )
-    block = CHAIN[0].serialise() if name == "regtest" else genesis_of_mainnet + CHAIN[0].serialise()[80:]
+    genesis_of_litecoin = bytes.fromhex(
+        "010000000000000000000000000000000000000000000000000000000000000000000000d9ced4ed1130f7b7faad9be25323ffaf"
+        "a33232a17c3edf6cfd97bee6bafbdd97dae5494dffff7f2000000000"
+    )
+    headers = {"regtest": CHAIN[0].serialise()[:80], "litecoin-regtest": genesis_of_litecoin}
+    block = headers.get(name, genesis_of_mainnet) + CHAIN[0].serialise()[80:]
     path = tmp_path / "blk00000.dat"
     path.write_bytes(record(network, block))
     with open_source([path]) as source:

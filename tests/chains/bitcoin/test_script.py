@@ -391,7 +391,7 @@ def test_a_hybrid_key_is_one_more_form_and_no_point_has_no_other() -> None:
         (bech32.encode_witness("ltc", 0, b"\7" * 20), "the prefix ltc, which no Bitcoin network uses"),
         (
             "mzK2FFDEhxqHcmrJw1ysqFkVyhUULo45hZ",
-            "P2PKH address of testnet3, testnet4, signet or regtest, not of mainnet",
+            "P2PKH address of testnet3, testnet4, signet, regtest or litecoin-regtest, not of mainnet",
         ),
         ("bcrt1qdavt4j2sd7dlhqsavtnfxvzppw6k7qy97tmnu9", "SegWit address of regtest, not of mainnet"),
     ],

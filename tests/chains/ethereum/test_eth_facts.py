@@ -12,7 +12,6 @@ from calibar.chains.ethereum.blocks import BlockReader
 from calibar.chains.ethereum.fees import VAULT
 from calibar.chains.ethereum.fields import Fields
 from calibar.chains.ethereum.keccak import keccak256
-from calibar.chains.ethereum.logs import TRANSFER
 from calibar.chains.ethereum.traces import BlockTraces, Reward, read_geth
 from calibar.chains.facts import (
     BURN,
@@ -33,6 +32,7 @@ from calibar.chains.facts import (
     Facts,
     integers,
 )
+from calibar.chains.topics import TRANSFER
 from calibar.errors import ChainError
 
 ME, YOU = account(0), account(1)

@@ -12,7 +12,7 @@ from eth_answers import word
 from hypothesis import given
 from hypothesis import strategies as st
 
-from calibar.chains.ethereum.logs import KITTIES, TRANSFER, Context, Decoded, Event, TokenTransfer, read, topic
+from calibar.chains.ethereum.logs import KITTIES, Context, Decoded, Event, TokenTransfer, read
 from calibar.chains.ethereum.receipts import Log
 from calibar.chains.facts import (
     APPROVAL,
@@ -30,6 +30,7 @@ from calibar.chains.facts import (
     UNPAUSED,
     ZERO,
 )
+from calibar.chains.topics import TRANSFER, topic
 
 T, ME, YOU, OTHER = (bytes([value]) * 20 for value in (0xAA, 1, 2, 3))
 

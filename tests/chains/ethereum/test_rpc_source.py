@@ -14,10 +14,10 @@ from eth_server import Answer, LocalNode, MissingError, node, serving
 
 from calibar.chains.ethereum import namings
 from calibar.chains.ethereum.jsonrpc import Refusal
-from calibar.chains.ethereum.logs import TRANSFER
 from calibar.chains.ethereum.recorded import Recording
 from calibar.chains.ethereum.rpc import RpcSource
 from calibar.chains.facts import HAS_INTERNAL, INTERNAL, Naming, Source
+from calibar.chains.topics import TRANSFER
 from calibar.errors import ChainError, DecodeError, UsageError
 
 TOKENS, POOL = b"\xaa" * 20, b"\xbb" * 20

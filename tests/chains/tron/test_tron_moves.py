@@ -31,7 +31,7 @@ from tron_builder import (
     word,
 )  # fmt: skip
 
-from calibar.chains import facts
+from calibar.chains import facts, topics
 from calibar.chains.facts import ZERO, Builder, Facts, integers
 from calibar.chains.tron import blocks, logs
 from calibar.chains.tron.address import parse
@@ -211,10 +211,10 @@ def of_logs(*entries: dict[str, Any], data: bytes = b"", called: bytes = USDT) -
 
 
 def test_published_topics() -> None:
-    assert logs.TRANSFER.hex() == TRANSFER
-    assert logs.APPROVE.hex() == "8c5be1e5ebec7d5bd14f71427d1e84f3dd0314c0f7b2291e5b200ac8c7c3b925"
-    assert logs.ISSUE.hex() == "cb8241adb0c3fdb35b70c24ce35c5eb0c17af7431c99f827d44a445ca624176a"
-    assert logs.DEPOSIT.hex() == "e1fffcc4923d04b559f4d29a8bfc6cda04eb5b0d3c460751c2402c5c5cc9109c"
+    assert topics.TRANSFER.hex() == TRANSFER
+    assert topics.APPROVE.hex() == "8c5be1e5ebec7d5bd14f71427d1e84f3dd0314c0f7b2291e5b200ac8c7c3b925"
+    assert topics.ISSUE.hex() == "cb8241adb0c3fdb35b70c24ce35c5eb0c17af7431c99f827d44a445ca624176a"
+    assert topics.DEPOSIT.hex() == "e1fffcc4923d04b559f4d29a8bfc6cda04eb5b0d3c460751c2402c5c5cc9109c"
     assert logs.WTRX == WTRX
 
 
@@ -265,7 +265,7 @@ def test_nfts_approvals_pauses_and_swaps_are_events() -> None:
     swap = topic("Swap(address,uint256,uint256,uint256,uint256,address)")
     of = of_logs(
         log(TOKEN, [TRANSFER, pad(ALICE), pad(BOB), word(12)]),
-        log(USDT, [logs.APPROVE.hex(), pad(ALICE), pad(CAROL)], word(2**256 - 1)),
+        log(USDT, [topics.APPROVE.hex(), pad(ALICE), pad(CAROL)], word(2**256 - 1)),
         log(USDT, [topic("Pause()")]),
         log(USDT, [topic("Unpause()")]),
         log(TOKEN, [swap, pad(ALICE), pad(BOB)], word(1) * 4),

@@ -14,7 +14,8 @@ from tron_builder import a41, message
 
 from calibar.chains import facts
 from calibar.chains.facts import Builder, integers
-from calibar.chains.tron import blocks, contracts, hashes
+from calibar.chains.tron import blocks, contracts, hashes, logs
+from calibar.chains.tron import infos as outcomes
 from calibar.chains.tron.address import parse
 from calibar.chains.tron.recorded import recorded_source
 from calibar.errors import ChainError, DecodeError
@@ -124,6 +125,72 @@ def read_nile(answer: dict[str, Any]) -> facts.Facts:
     infos = [{"id": tx["txID"], "blockNumber": NILE} for tx in answer["transactions"]]
     blocks.add_block(builder, header, answer, infos, "block")
     return builder.facts()
+
+
+def test_a_real_block_with_calls_events_and_transfers_inside_them() -> None:
+    """Nile's block 1,000,000 with its infos: what contracts paid out is in the infos alone, which no root covers."""
+    answer = json.loads((RECORDINGS / "nile-1000000.json").read_text())
+    builder = Builder()
+    header = blocks.read_header(answer["block"], 1_000_000, "block")
+    blocks.add_block(builder, header, answer["block"], answer["infos"], "block")
+    read = builder.facts()
+    assert read.proof.tolist() == [facts.PROVEN_HEADER | facts.PROVEN_TRANSACTIONS | facts.HAS_INTERNAL]
+    moved: dict[int, list[tuple[str, str, int]]] = {}
+    for kind, sender, recipient, amount in zip(
+        read.transfer_kind.tolist(), read.sender, read.recipient, integers(read.amount), strict=True
+    ):
+        moved.setdefault(kind, []).append((sender.tobytes().hex()[:6], recipient.tobytes().hex()[:6], amount))
+    assert moved[facts.VALUE] == [
+        ("ed2f42", "8d9dd6", 14_000_000), ("f07e11", "8d9dd6", 1_982_000_000), ("9ac63d", "8d9dd6", 11_000_000),
+    ]  # fmt: skip
+    assert moved[facts.INTERNAL] == [
+        ("8d9dd6", "3a5bfb", 700_000), ("8d9dd6", "f07e11", 2_457_950_000), ("8d9dd6", "3a5bfb", 550_000),
+    ]  # fmt: skip
+    fees = [(payer, amount) for kind in (facts.FEE, facts.BURNT_FEE) for payer, _, amount in moved.get(kind, [])]
+    assert fees == [("ed2f42", 433_850), ("f07e11", 376_380), ("9ac63d", 433_850), ("41c910", 3_130)]
+    assert not read.event_kind.size
+
+
+def test_the_outcomes_of_real_mainnet_calls_of_a_token() -> None:
+    """One that moved 3.5 USDT, and one that ran out of energy: its fee is gone and nothing moved."""
+    sender, recipient = "60e6e92e57d61a9d68b5d95275cc9667d9e6c7c9", "cdae4e9a6287333a3f7df432b050af7b17e79e63"
+    usdt = "a614f803b6fd780986a42c78ec9c7f77e6ded13c"
+    transfer = "ddf252ad1be2c89b69c2b068fc378daa952ba7f163c4a11628f55a4df523b3ef"
+    moved = {
+        "id": "b69c51db8f9d974e6a38c76852c8ce1adcb682dbacb25ad8ad4f6876121fe9dc",
+        "fee": 345000, "blockNumber": 66861993, "blockTimeStamp": 1731235554000, "contractResult": ["00" * 32],
+        "contract_address": "41" + usdt,
+        "receipt": {
+            "energy_usage": 64285, "energy_usage_total": 64285, "net_fee": 345000, "result": "SUCCESS",
+            "energy_penalty_total": 49635,
+        },
+        "log": [
+            {
+                "address": usdt, "topics": [transfer, "00" * 12 + sender, "00" * 12 + recipient],
+                "data": "00000000000000000000000000000000000000000000000000000000003567e0",
+            }
+        ],
+    }  # fmt: skip
+    (info,) = outcomes.read([moved], 66_861_993, 1_731_235_554_000, "block").values()
+    assert (info.fee, info.failed, info.result) == (345_000, False, "SUCCESS")
+    builder = Builder()
+    logs.add(builder, 0, info.logs, {}, "block")
+    read = builder.facts()
+    assert read.transfer_kind.tolist() == [facts.TOKEN]
+    assert read.asset[0].tobytes().hex() == usdt
+    assert (read.sender[0].tobytes().hex(), read.recipient[0].tobytes().hex()) == (sender, recipient)
+    assert integers(read.amount) == [3_500_000]
+
+    failed = {
+        "id": "e63a324a43aebfe41273db4f7fdfe325b2257b4f5711595a5fc0f8a75cf1b481",
+        "fee": 16500120, "blockNumber": 66860010, "blockTimeStamp": 1731229605000, "contractResult": [""],
+        "contract_address": "41" + usdt, "result": "FAILED",
+        "receipt": {
+            "energy_fee": 16500120, "energy_usage_total": 78572, "net_usage": 345, "result": "OUT_OF_ENERGY",
+        },
+    }  # fmt: skip
+    (info,) = outcomes.read([failed], 66_860_010, 1_731_229_605_000, "block").values()
+    assert (info.fee, info.failed, info.result, info.logs) == (16_500_120, True, "OUT_OF_ENERGY", ())
 
 
 def test_a_real_blocks_transactions_are_proven_to_its_root() -> None:

@@ -102,6 +102,38 @@ def test_a_head_that_is_not_the_holdings_is_not_believed(tmp_path: Path, head: i
     assert AccountSnapshot(tmp_path / "ledger").movements_of(holding).tolist() == [1, 3]
 
 
+@pytest.mark.parametrize(("byte", "flip"), [(7, 0x80), (7, 0x40), (5, 1), (2, 1)])
+def test_a_flipped_byte_of_a_head_stops_the_writer_in_one_line_and_is_mended(
+    tmp_path: Path, byte: int, flip: int
+) -> None:
+    chain = Chain([STEP] * 6)
+    ingest(chain, tmp_path / "ledger", to_height=3)
+    path = tmp_path / "ledger" / INDEX / "last_movement"
+    data = bytearray(path.read_bytes())
+    data[8 * _holding(AccountSnapshot(tmp_path / "ledger"), 1, 1) + byte] ^= flip
+    path.write_bytes(data)
+    with pytest.raises(DamageError, match="movements form no list; run `calibar ledger check`") as refused:
+        ingest(chain, tmp_path / "ledger")
+    assert "\n" not in str(refused.value)
+    assert AccountSnapshot(tmp_path / "ledger").info()["height"] == 3
+    assert check(tmp_path / "ledger") == []
+    ingest(chain, tmp_path / "ledger")
+    assert check(tmp_path / "ledger") == []
+
+
+@pytest.mark.parametrize("value", [2**62, -(2**62), -2, 100])
+def test_a_damaged_link_stops_the_writer(tmp_path: Path, value: int) -> None:
+    chain = Chain([STEP] * 6)
+    ingest(chain, tmp_path / "ledger", to_height=3)
+    snapshot = AccountSnapshot(tmp_path / "ledger")
+    path = column_path(tmp_path / "ledger", next(c for c in snapshot.columns if c.key == "movements.link"))
+    link = np.fromfile(path, "<i8").reshape(-1, 4)
+    link[:, 1] = value
+    link.tofile(path)
+    with pytest.raises(DamageError, match="movements form no list"):
+        ingest(chain, tmp_path / "ledger")
+
+
 @pytest.mark.parametrize("column", [0, 1, 2])
 @pytest.mark.parametrize("value", [2**62, -(2**62), -2, 100, 79, 39])
 def test_damaged_links_end_in_one_line(tmp_path: Path, column: int, value: int) -> None:

@@ -24,7 +24,8 @@ from calibar.kernels import blocks as kernels
 
 HEADER = 80
 _BLK = re.compile(r"blk(\d{5,})\.dat$")
-_MAGICS = {network.magic: network for network in NETWORKS.values()}
+_MAGICS = {network.magic: network for network in reversed(NETWORKS.values())}  # of two with one magic, the first
+_GENESES = {(network.magic, bytes.fromhex(network.genesis)[::-1]): network for network in NETWORKS.values()}
 _HEX = re.compile(rb"[0-9A-Fa-f\s]+")
 
 
@@ -103,7 +104,7 @@ def _xor(data: bytes, key: bytes, offset: int) -> bytes:
     return (int.from_bytes(data, "little") ^ int.from_bytes(pad, "little")).to_bytes(len(data), "little")
 
 
-def _target(bits: int) -> int:
+def target_of(bits: int) -> int:
     """Target of a compact difficulty; 0 where it is negative or overflows. Source: Core's arith_uint256::SetCompact."""
     exponent, mantissa = bits >> 24, bits & 0x007FFFFF
     if bits & 0x00800000 or mantissa == 0:
@@ -114,17 +115,19 @@ def _target(bits: int) -> int:
 
 def header_work(header: bytes) -> int:
     """Expected hashes behind a header: 2^256 / (target + 1)."""
-    return (1 << 256) // (_target(int.from_bytes(header[72:76], "little")) + 1)
+    return (1 << 256) // (target_of(int.from_bytes(header[72:76], "little")) + 1)
 
 
 def check_proof_of_work(header: bytes, network: Network) -> bytes:
     """Hash of an 80-byte header, in wire order; raises ChainError where it misses its own target or the network's."""
-    digest = hashlib.sha256(hashlib.sha256(header).digest()).digest()
-    target = _target(int.from_bytes(header[72:76], "little"))
+    target = target_of(int.from_bytes(header[72:76], "little"))
     if target == 0 or target > network.pow_limit:
         raise ChainError(f"claims a difficulty ({header[72:76][::-1].hex()}) that {network.name} does not allow")
-    if int.from_bytes(digest, "little") > target:
-        raise ChainError(f"has no proof of work: hash {digest[::-1].hex()} is above its target")
+    digest = work = hashlib.sha256(hashlib.sha256(header).digest()).digest()
+    if network.proof_of_work == "scrypt":
+        work = hashlib.scrypt(header, salt=header, n=1024, r=1, p=1, dklen=32)
+    if int.from_bytes(work, "little") > target:
+        raise ChainError(f"has no proof of work: hash {work[::-1].hex()} is above its target")
     return digest
 
 
@@ -147,7 +150,7 @@ def _is_whole(raw: bytes, network: Network) -> bool:
     data = np.frombuffer(bytearray(raw), np.uint8)
     bounds = np.array([0, data.size], np.int64)
     columns = kernels.allocate(1, data.size)
-    return kernels.decode(data, bounds[:1], bounds[1:], network.max_money, True, columns)[0] == kernels.OK
+    return kernels.decode(data, bounds[:1], bounds[1:], network.max_money, True, True, columns)[0] == kernels.OK
 
 
 def _records(source: Source, index: int, data: mmap.mmap | bytes) -> Iterator[FoundBlock]:
@@ -166,10 +169,7 @@ def _records(source: Source, index: int, data: mmap.mmap | bytes) -> Iterator[Fo
                 source.notes.append(f"{path}: the last record is cut at byte {at}; passed over")
                 return
             if magic in _MAGICS:
-                raise UsageError(
-                    f"{path} at byte {at}: a {_MAGICS[magic].name} record, but {network.name} is being read; "
-                    f"pass --network {_MAGICS[magic].name}, or keep networks apart"
-                )
+                raise _foreign(path, at, _MAGICS[magic], network)
             what = "no block record" if at else "not a block file"
             hint = "the record before is cut or damaged" if at else _key_hint(raw[:4], source)
             raise DecodeError(f"{path} at byte {at}: {what} (magic {magic.hex()}); {hint}")
@@ -195,6 +195,13 @@ def _records(source: Source, index: int, data: mmap.mmap | bytes) -> Iterator[Fo
             raise ChainError(f"{path} at byte {at + 8}: the block {error}; the file is damaged") from None
         yield FoundBlock(digest, header, index, at + 8, length)
         at += 8 + length
+
+
+def _foreign(path: Path, at: int, found: Network, network: Network) -> UsageError:
+    return UsageError(
+        f"{path} at byte {at}: a {found.name} record, but {network.name} is being read; "
+        f"pass --network {found.name}, or keep networks apart"
+    )
 
 
 def _next_record(source: Source, data: mmap.mmap | bytes, start: int) -> int | None:
@@ -254,8 +261,12 @@ def _raw_block(data: bytes) -> bytes | None:
     return data if len(data) > HEADER and int.from_bytes(data[:4], "little") > 0 else None
 
 
-def _detect(first: bytes, key: bytes) -> Network | None:
-    return _MAGICS.get(_xor(first, key, 0)) if len(first) == 4 else None
+def _begins(first: bytes, key: bytes) -> tuple[Network | None, bool]:
+    """The network of a file's first record by its magic; and whether its genesis block, being that record, says so."""
+    plain = _xor(first, key, 0)
+    name = hashlib.sha256(hashlib.sha256(plain[8:]).digest()).digest()
+    network = _GENESES.get((plain[:4], name))
+    return network or _MAGICS.get(plain[:4]), network is not None
 
 
 def open_source(
@@ -296,10 +307,11 @@ def _find_blocks(source: Source, network_given: bool, progress: Callable[[int, i
     for index, path in enumerate(source.paths):
         data = _map(path)
         try:
-            first = bytes(data[:4])
-            detected = _detect(first, source.key)
+            detected, certain = _begins(bytes(data[: 8 + HEADER]), source.key)
             if detected is not None and not network_given:
                 source.network, network_given = detected, True
+            if certain and detected is not None and detected.genesis != source.network.genesis:
+                raise _foreign(path, 0, detected, source.network)
             if detected is None and not any(source.key) and not _BLK.match(path.name):
                 found = _raw(source, index, data)
             else:

@@ -83,7 +83,7 @@ def decode(source: Source, blocks: Sequence[FoundBlock]) -> Batch:
             raise ChainError(f"{source.where(block)} changed while it was read; ingest again when the node is idle")
     columns = kernels.allocate(len(blocks), total)
     status, at_block, at, txs, inputs, coins = kernels.decode(
-        data, starts, ends, source.network.max_money, True, columns
+        data, starts, ends, source.network.max_money, True, True, columns
     )
     if status != kernels.OK:
         block, where = blocks[at_block], int(at - starts[at_block])

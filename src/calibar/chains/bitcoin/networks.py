@@ -1,6 +1,7 @@
 """The Bitcoin networks as parameters. Nothing else in Calíbar assumes mainnet.
 
-Source: Bitcoin Core, `src/kernel/chainparams.cpp`. Amounts are in satoshi, hashes as displayed (reversed hex).
+Sources: Bitcoin Core, `src/kernel/chainparams.cpp`; Litecoin Core, `src/chainparams.cpp`. Amounts are in
+satoshi, hashes as displayed (reversed hex).
 """
 
 from __future__ import annotations
@@ -31,7 +32,8 @@ class Network:
     halving_interval: int
     segwit_height: int
     """From here on witnesses may be used (BIP141)."""
-    proof_of_work: Literal["sha256d"] = "sha256d"
+    proof_of_work: Literal["sha256d", "scrypt"] = "sha256d"
+    """Hash that must meet the target; blocks are named by sha256d all the same."""
     max_money: int = 21_000_000 * COIN
     max_block_bytes: int = 4_000_000
 
@@ -98,6 +100,19 @@ NETWORKS: Final[dict[str, Network]] = {
             pow_limit=0x7FFFFF << 232,
             halving_interval=150,
             segwit_height=0,
+        ),
+        Network(  # for tests and training: up to height 431 its blocks are Bitcoin's, from 432 on they carry an MWEB
+            "litecoin-regtest",
+            bytes.fromhex("fabfb5da"),  # as regtest's
+            "530827f38f93b43ed12af0b3ad25a288dc02ed74d6d7857862df51fc56c416f9",
+            p2pkh_prefix=111,
+            p2sh_prefix=58,
+            hrp="rltc",
+            pow_limit=0x7FFFFF << 232,
+            halving_interval=150,
+            segwit_height=0,
+            proof_of_work="scrypt",
+            max_money=84_000_000 * COIN,
         ),
     )
 }

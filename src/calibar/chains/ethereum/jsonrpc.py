@@ -87,6 +87,8 @@ class Node:
     patience: float = 60.0
     """Seconds spent waiting, in all tries of one question, for a node that is busy or away."""
     sleep: Callable[[float], None] = time.sleep
+    always_batches: bool = False
+    """Whether one question is a batch too: Bitcoin Core gives an error of a single one the status of a busy node."""
     place: str = field(init=False)
     _connection: http.client.HTTPConnection | None = field(init=False, default=None)
     _secure: bool = field(init=False)
@@ -120,7 +122,7 @@ class Node:
 
     def ask(self, questions: Sequence[Question]) -> list[object]:
         """An answer for each question; waits and tries again where the node is busy."""
-        if len(questions) > 1 and self._batches:
+        if self._batches and len(questions) > (0 if self.always_batches else 1):
             answers = self._patiently(partial(self._batch, questions))
             if answers is not None:
                 return answers

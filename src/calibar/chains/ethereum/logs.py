@@ -10,7 +10,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
-from calibar.chains.ethereum.keccak import keccak256
 from calibar.chains.ethereum.receipts import Log
 from calibar.chains.facts import (
     APPROVAL,
@@ -19,46 +18,36 @@ from calibar.chains.facts import (
     DESTROYED,
     MINT,
     NFT,
-    PAUSED,
     SPENT_FOR,
-    SWAP_V2,
-    SWAP_V3,
     TOKEN,
     UNBLACKLISTED,
-    UNPAUSED,
     ZERO,
 )
+from calibar.chains.topics import (
+    APPROVE,
+    DEPOSIT,
+    DESTROY,
+    ISSUE,
+    LISTED,
+    PAUSES,
+    REDEEM,
+    SWAPS,
+    TRANSFER,
+    WITHDRAWAL,
+    topic,
+)
 
-
-def topic(signature: str) -> bytes:
-    """First topic of a log with this signature."""
-    return keccak256(signature.encode())
-
-
-TRANSFER: Final = topic("Transfer(address,address,uint256)")
-APPROVED: Final = topic("Approval(address,address,uint256)")
 SINGLE: Final = topic("TransferSingle(address,address,address,uint256,uint256)")
 BATCH: Final = topic("TransferBatch(address,address,address,uint256[],uint256[])")
-ISSUED: Final = {topic("Issue(uint256)"): "issue", topic("Redeem(uint256)"): "redeem"}
-WRAPPED: Final = {topic("Deposit(address,uint256)"): MINT, topic("Withdrawal(address,uint256)"): BURN}
-WIPED: Final = frozenset(map(topic, ("DestroyedBlackFunds(address,uint256)", "DestroyedBlockedFunds(address,uint256)")))
+ISSUED: Final = {ISSUE: "issue", REDEEM: "redeem"}
+WRAPPED: Final = {DEPOSIT: MINT, WITHDRAWAL: BURN}
+WIPED: Final = frozenset((DESTROY, topic("DestroyedBlockedFunds(address,uint256)")))
 OF_ACCOUNT: Final = {
-    topic("AddedBlackList(address)"): BLACKLISTED,
-    topic("RemovedBlackList(address)"): UNBLACKLISTED,
+    **LISTED,
     topic("Blacklisted(address)"): BLACKLISTED,
     topic("UnBlacklisted(address)"): UNBLACKLISTED,
     topic("BlockPlaced(address)"): BLACKLISTED,
     topic("BlockReleased(address)"): UNBLACKLISTED,
-}
-OF_CONTRACT: Final = {
-    topic("Pause()"): PAUSED,
-    topic("Unpause()"): UNPAUSED,
-    topic("Paused(address)"): PAUSED,
-    topic("Unpaused(address)"): UNPAUSED,
-}
-SWAPS: Final = {
-    topic("Swap(address,uint256,uint256,uint256,uint256,address)"): (SWAP_V2, 128),
-    topic("Swap(address,address,int256,int256,uint160,uint128,int24)"): (SWAP_V3, 160),
 }
 
 KITTIES: Final = bytes.fromhex("06012c8cf97bead5deae237070f9587f8e7a266d")
@@ -301,10 +290,10 @@ def _batch(log: Log, events: list[Event]) -> None:
 
 
 _EVENTS: Final[dict[bytes, Callable[[Log, list[Event]], None]]] = {
-    APPROVED: _approval,
+    APPROVE: _approval,
     SINGLE: _single,
     BATCH: _batch,
     **{first: _of_account(kind) for first, kind in OF_ACCOUNT.items()},
-    **{first: _of_contract(kind) for first, kind in OF_CONTRACT.items()},
+    **{first: _of_contract(kind) for first, kind in PAUSES.items()},
     **{first: _swap(kind, size) for first, (kind, size) in SWAPS.items()},
 }

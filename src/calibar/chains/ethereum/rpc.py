@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Final, Self
 
 from calibar.chains.ethereum import namings
+from calibar.chains.ethereum.balances import balances
 from calibar.chains.ethereum.blocks import BlockReader
 from calibar.chains.ethereum.fees import MAINNET
 from calibar.chains.ethereum.fields import Fields
@@ -80,6 +81,15 @@ class RpcSource:
         if answer is None or isinstance(answer, Refusal):
             return None
         return Fields.of(answer, f"block {number}").octets("hash", 32)
+
+    @property
+    def place(self) -> str:
+        """Who answers, for messages: without secrets."""
+        return self._answers.place
+
+    def balances(self, pairs: Sequence[tuple[bytes | None, bytes]], height: int) -> list[int | None]:
+        """What it says addresses have after a block: see `balances.balances`."""
+        return balances(self._answers, pairs, height)
 
     def read(self, first: int, last: int) -> Iterator[Facts]:
         """Blocks first..last in batches; a batch too large for one answer is asked for in smaller ones."""

@@ -15,8 +15,6 @@ from calibar.chains.tron import address, protobuf
 from calibar.chains.tron.jsonfields import INT64, Json, account, integer, listing, mapping, octets, said, word
 from calibar.errors import AddressError, DecodeError
 
-TYPE_URL: Final = "type.googleapis.com/protocol."
-
 _ADDRESS, _AMOUNT, _BYTES = range(3)
 _Shape = Mapping[str, tuple[tuple[int, ...], int]]
 """A field's numbers, from the outermost message, and what it holds."""

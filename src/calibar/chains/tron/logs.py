@@ -11,54 +11,21 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from Crypto.Hash import keccak
-
 from calibar.chains.facts import (
     APPROVAL,
-    BLACKLISTED,
     BURN,
     CONTRACT,
     DESTROYED,
     MINT,
     NFT,
-    PAUSED,
-    SWAP_V2,
-    SWAP_V3,
     TOKEN,
-    UNBLACKLISTED,
-    UNPAUSED,
     ZERO,
     Builder,
 )
+from calibar.chains.topics import APPROVE, DEPOSIT, DESTROY, ISSUE, LISTED, PAUSES, REDEEM, SWAPS, TRANSFER, WITHDRAWAL
 from calibar.chains.tron.address import to_base58
 from calibar.chains.tron.infos import Log
 
-
-def _topic(signature: str) -> bytes:
-    return keccak.new(digest_bits=256, data=signature.encode()).digest()
-
-
-TRANSFER: Final = _topic("Transfer(address,address,uint256)")
-APPROVE: Final = _topic("Approval(address,address,uint256)")
-ISSUE: Final = _topic("Issue(uint256)")
-REDEEM: Final = _topic("Redeem(uint256)")
-DESTROY: Final = _topic("DestroyedBlackFunds(address,uint256)")
-DEPOSIT: Final = _topic("Deposit(address,uint256)")
-WITHDRAWAL: Final = _topic("Withdrawal(address,uint256)")
-_LISTED: Final = {
-    _topic("AddedBlackList(address)"): BLACKLISTED,
-    _topic("RemovedBlackList(address)"): UNBLACKLISTED,
-}
-_PAUSES: Final = {
-    _topic("Pause()"): PAUSED,
-    _topic("Unpause()"): UNPAUSED,
-    _topic("Paused(address)"): PAUSED,
-    _topic("Unpaused(address)"): UNPAUSED,
-}
-_SWAPS: Final = {
-    _topic("Swap(address,uint256,uint256,uint256,uint256,address)"): (SWAP_V2, 128),
-    _topic("Swap(address,address,int256,int256,uint160,uint128,int24)"): (SWAP_V3, 160),
-}
 WTRX: Final = bytes.fromhex("891cdb91d149f23b1a45d9c5ca78a88d0cb44c18")
 
 
@@ -108,18 +75,18 @@ def add(builder: Builder, row: int, logs: Sequence[Log], issuers: dict[bytes, by
             _issue(builder, row, log, position, issuers, beside, what)
         elif first == DESTROY or (first in (DEPOSIT, WITHDRAWAL) and log.contract == WTRX):
             _account_and_amount(builder, row, log, position, beside)
-        elif first in _LISTED:
+        elif first in LISTED:
             account = _address((log.topics[1] if len(log.topics) == 2 else log.data)[:32])
             if account is None:
                 _pass_over(builder, "blacklist entry", log)
             else:
-                builder.event(row, _LISTED[first], log.contract, account, ZERO, 0, position)
-        elif first in _PAUSES:
-            builder.event(row, _PAUSES[first], log.contract, ZERO, ZERO, 0, position)
-        elif first in _SWAPS and len(log.topics) == 3 and len(log.data) == _SWAPS[first][1]:
+                builder.event(row, LISTED[first], log.contract, account, ZERO, 0, position)
+        elif first in PAUSES:
+            builder.event(row, PAUSES[first], log.contract, ZERO, ZERO, 0, position)
+        elif first in SWAPS and len(log.topics) == 3 and len(log.data) == SWAPS[first][1]:
             a, b = _parties(log)
             if a is not None and b is not None:
-                builder.event(row, _SWAPS[first][0], log.contract, a, b, 0, position)
+                builder.event(row, SWAPS[first][0], log.contract, a, b, 0, position)
 
 
 def _transfer(builder: Builder, row: int, log: Log, position: int, beside: _Beside) -> None:

@@ -32,6 +32,7 @@ from calibar.chains.facts import (
     Builder,
     Naming,
 )
+from calibar.chains.topics import TRANSFER
 from calibar.chains.tron import logs
 from calibar.chains.tron.contracts import RUN_CODE, Contract, token_asset, token_number
 from calibar.chains.tron.hashes import created_contract
@@ -213,7 +214,7 @@ def _spent_for(builder: Builder, row: int, contract: Contract, info: Info) -> No
     owner, recipient, amount = data[16:36], data[48:68], data[68:100]
     if owner == contract.owner:
         return
-    expected = (logs.TRANSFER, owner, recipient)
+    expected = (TRANSFER, owner, recipient)
     for position, log in enumerate(info.logs):
         if log.contract != contract.addresses.get("contract_address") or log.data != amount or len(log.topics) != 3:
             continue

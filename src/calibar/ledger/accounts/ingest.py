@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calibar.chains.facts import FROM_NOBODY, TO_NOBODY, Facts, Naming, Source
-from calibar.errors import ChainError, UsageError
+from calibar.errors import ChainError, DamageError, UsageError
 from calibar.kernels import accounts as kernels
 from calibar.kernels import index
 from calibar.kernels.accounts import ADDRESSES, ASSETS, HOLDINGS, Batch, Known, Movements, Named
@@ -190,6 +190,10 @@ def append(writer: AccountWriter, facts: Facts) -> None:
     short = kernels.move_all(
         facts.transfer_end, named.sender, named.recipient, amount, heads, movements, shortfalls, first_shortfall
     )
+    if short == kernels.DAMAGED:
+        raise DamageError(
+            f"{writer.folder}: a holding's movements form no list; run `calibar ledger check`, then ingest again"
+        )
     header_end = np.cumsum([len(header) for header in facts.header] or [0] * facts.number.size)
     rows: dict[str, NDArray[Any]] = {
         "blocks.hash": facts.block_hash,

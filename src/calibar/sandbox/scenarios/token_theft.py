@@ -37,7 +37,6 @@ GENESIS: Final = _FIXTURES / "token-theft-genesis.json"
 """The chain's first state, as geth reads it."""
 
 TOKENS: Final = ("dollar", "weth", "look-alike dollar", "pool")
-CONTRACTS: Final = (*TOKENS, "router")
 BYSTANDERS: Final = tuple(f"bystander {n}" for n in range(1, 7))
 CUSTOMERS: Final = tuple(f"customer {n}" for n in range(1, 5))
 _ROLES: Final = {

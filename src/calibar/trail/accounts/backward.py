@@ -12,6 +12,7 @@ from calibar.errors import BalanceError, DamageError, UsageError
 from calibar.kernels.backward import End, Reached, trace_back
 from calibar.ledger.accounts.snapshot import AccountSnapshot
 from calibar.trail.accounts import conversions as rule
+from calibar.trail.accounts.assets import described
 from calibar.trail.accounts.document import written
 from calibar.trail.accounts.naming import transfer_name
 from calibar.trail.accounts.proof import proof_of
@@ -50,7 +51,7 @@ def trace_backward(references: Sequence[str], snapshot: AccountSnapshot, policy:
         "entities_digest": None,
         "rules": {"conversion": rule.VERSION},
         "policy": policy.document(snapshot.height_of(blocks - 1)),
-        "assets": {snapshot.asset_name(asset): snapshot.naming(asset) for asset in sorted(assets)},
+        "assets": described(snapshot, sorted(assets)),
         "sources": content.sources,
         "steps": content.steps(),
         "origins": content.origins(),

@@ -10,7 +10,7 @@ from typing import Any, Final
 from calibar.trail.accounts.lanes import Amounts
 from calibar.trail.accounts.picture import Node, Picture, Ribbon
 from calibar.trail.accounts.table import NATIVE_DECIMALS
-from calibar.trail.accounts.words import both, brief, many, shown, tell
+from calibar.trail.accounts.words import both, brief, many, shown, tell, word
 from calibar.trail.words import Language, Text, counted, grouped, name_of, plain, say, shortened
 
 CODES: Final[tuple[Language, Language]] = ("en", "es")
@@ -65,6 +65,8 @@ class Asset:
     symbol: str
     name: str
     decimals: int | None
+    warnings: tuple[Text, ...] = ()
+    """What speaks against it."""
 
     @property
     def native(self) -> bool:
@@ -89,14 +91,25 @@ class Asset:
 
 def asset_of(trail: Mapping[str, Any], asset: str) -> Asset:
     """What a trail knows of an asset."""
-    if asset == "native":
-        return Asset(asset, "", "", NATIVE_DECIMALS.get(str(trail["ledger"]["network"]).partition(":")[0]))
     said = trail["assets"].get(asset) or {}
+    warnings = _warnings(said)
+    if asset == "native":
+        decimals = NATIVE_DECIMALS.get(str(trail["ledger"]["network"]).partition(":")[0])
+        return Asset(asset, "", "", decimals, warnings)
     decimals = said.get("decimals")
     if not isinstance(decimals, int) or not 0 <= decimals <= 77:
         decimals = None
     symbol, name = (plain(said.get(key) or "").strip() for key in ("symbol", "name"))
-    return Asset(asset, symbol, cut(name, 60), decimals)
+    return Asset(asset, symbol, cut(name, 60), decimals, warnings)
+
+
+def _warnings(said: Mapping[str, Any]) -> tuple[Text, ...]:
+    found = []
+    if "imitates" in said:
+        found.append(Text(*(plain(word("imitates", code).format(known=said["imitates"])) for code in CODES)))
+    if (beside := said.get("balances")) and beside["differ"]:
+        found.append(Text(*(plain(word("balances differ", code).format(**beside)) for code in CODES)))
+    return tuple(found)
 
 
 class Captions:

@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calibar.chains.facts import BLACKLISTED, DESTROYED, UNBLACKLISTED
-from calibar.chains.known_tokens import imitates
 from calibar.errors import BalanceError
 from calibar.kernels import transfers as kernels
 from calibar.kernels.flows import FlowWalk
@@ -18,6 +17,7 @@ from calibar.kernels.holders import label_of, rule_of
 from calibar.kernels.transfers import Arrivals
 from calibar.ledger.accounts.snapshot import AccountSnapshot
 from calibar.trail.accounts import conversions, lookalikes, sweeps
+from calibar.trail.accounts.assets import described
 from calibar.trail.accounts.links import Link
 from calibar.trail.accounts.lookalikes import LookAlikes
 from calibar.trail.accounts.naming import transfer_name
@@ -177,13 +177,7 @@ class _Builder:
     def assets(self) -> dict[str, Any]:
         """What the tokens on the trail say of themselves, by contract."""
         found = np.unique(self.snapshot["transfers.asset"][self.q.rows]).tolist() if self.q.rows.size else []
-        return {self.snapshot.asset_name(asset): self.described(asset) for asset in found}
-
-    def described(self, asset: int) -> dict[str, Any]:
-        """What an asset says of itself, and whether that imitates a well-known one."""
-        said = self.snapshot.naming(asset)
-        known = imitates(self.snapshot.chain, self.snapshot.asset_name(asset), said["symbol"] or "")
-        return said if known is None else said | {"imitates": known}
+        return described(self.snapshot, found)
 
     def steps(self) -> list[dict[str, Any]]:
         walk = self.walk

@@ -62,18 +62,22 @@ def read_links(path: Path) -> list[Link]:
     return links
 
 
-def add_link(path: Path, snapshot: AccountSnapshot, given: str, received: str, reason: str, exhibit: Path) -> Link:
-    """Append a link to a file, which is made if it is not there. Raises UsageError where it makes no sense."""
+def link_between(snapshot: AccountSnapshot, given: str, received: str, reason: str, exhibit: Path) -> Link:
+    """A link between two transfers of a ledger. Raises UsageError where it makes no sense."""
     link = Link(given, received, " ".join(reason.split()), exhibit.name, _digest(exhibit))
     if not link.reason:
         raise UsageError("a link needs a reason: say by --reason why the one was given for the other")
     as_conversion(link, snapshot, snapshot.counts["transfers"])
+    return link
+
+
+def add_link(path: Path, link: Link) -> None:
+    """Append a link to a file, which is made if it is not there. Raises UsageError where it has it already."""
     known = read_links(path) if path.exists() else []
-    if any((other.given, other.received) == (given, received) for other in known):
-        raise UsageError(f"{path} has a link from {given} to {received} already; remove that line first")
+    if any((other.given, other.received) == (link.given, link.received) for other in known):
+        raise UsageError(f"{path} has a link from {link.given} to {link.received} already; remove that line first")
     with path.open("a", encoding="utf-8") as file:
         file.write(json.dumps(link.document(), ensure_ascii=False) + "\n")
-    return link
 
 
 def as_conversion(link: Link, snapshot: AccountSnapshot, limit: int) -> Conversion | None:

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import json
 import re
-from base64 import b64encode
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from hashlib import sha256
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from calibar.errors import BalanceError, UsageError
@@ -17,8 +14,9 @@ from calibar.trail.accounts.lanes import units
 from calibar.trail.accounts.picture import picture
 from calibar.trail.accounts.table import PARTS
 from calibar.trail.accounts.words import PAGE, both, brief, many, quantity, tell
-from calibar.trail.table import FEW_LABELS, percent, shares
-from calibar.trail.words import Text, counted, grouped, known, plain, say
+from calibar.trail.sheet import fill
+from calibar.trail.table import FEW_LABELS, shares
+from calibar.trail.words import Text, grouped, plain, say
 
 if TYPE_CHECKING:
     from markupsafe import Markup
@@ -29,7 +27,6 @@ HOLDINGS: Final = 60
 """Holdings of one asset printed apart."""
 SOURCES: Final = 60
 """Sources printed."""
-_TEMPLATES: Final = Path(__file__).parent.parent / "templates"
 _SUMS: Final = ("in", "converted_in", *PARTS)
 
 Labelled = dict[str, int]
@@ -43,30 +40,22 @@ def render(document: Mapping[str, Any], names: Mapping[str, str] | None = None, 
     is the source of the name. Raises UsageError for another language or a backward trail, BalanceError where the
     trail's sums do not re-add. Every text of the trail and of the names is treated as hostile.
     """
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined  # noqa: PLC0415 - slow, and often not needed
-
     if language not in CODES:
         raise UsageError(f"page: no language {plain(language)!r}; use en or es")
     if "holdings" not in document:
         raise UsageError("trail: it has no holdings; only a forward trail can be shown, trace with --direction forward")
-    environment = Environment(
-        loader=FileSystemLoader(_TEMPLATES),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {"short": _short, "utc": utc, "percent": percent, "grouped": _grouped, "traced": _traced}
-    words: tuple[Any, ...] = (say, tell, many, counted, both, known, plain, brief)
-    environment.globals |= {word.__name__: word for word in words} | {"quantity": _quantity}
     answers = _answers(document)
     drawn, called = picture(document), Names(names)
     captions = Captions(drawn, document, called)
     accounts = _accounts(document)
-    return environment.get_template("account.html").render(
+    words = (tell, many, both, brief)
+    return fill(
+        "account.html",
+        ("trail.css", "account.css"),
+        filters={"short": _short, "utc": utc, "grouped": _grouped, "traced": _traced},
+        words={word.__name__: word for word in words} | {"quantity": _quantity},
         trail=document,
         language=language,
-        **_own_parts(),
         title=tell("title", amount=_whole(answers)),
         answers=answers,
         labels=[label for group in drawn.groups for label in group],
@@ -223,18 +212,6 @@ def _accounts(trail: Mapping[str, Any]) -> list[str]:
     found += [side["account"] for step in trail["steps"] for side in (*step["inputs"], *step["outputs"])]
     found += [row["inferred"]["hot_wallet"] for row in trail["holdings"] if "inferred" in row]
     return [account for account in dict.fromkeys(found) if account is not None]
-
-
-def _own_parts() -> dict[str, object]:
-    """Our style and script, and the hashes by which the page's content policy allows them and nothing else."""
-    from markupsafe import Markup  # noqa: PLC0415 - comes with jinja2
-
-    parts: dict[str, object] = {}
-    for name, files in (("css", ("trail.css", "account.css")), ("js", ("trail.js",))):
-        text = "".join((_TEMPLATES / file).read_text("utf-8") for file in files)
-        parts[name] = Markup(text)  # noqa: S704 - files of ours
-        parts[f"{name}_hash"] = f"sha256-{b64encode(sha256(text.encode()).digest()).decode()}"
-    return parts
 
 
 def _quantity(amount: object, asset: Asset) -> Markup:

@@ -30,6 +30,14 @@ def title_of(trail: Mapping[str, Any], asset: str) -> str:
     return f"{asset} (“{plain(said['symbol'])}”{imitates})" if said.get("symbol") else asset
 
 
+def warning_of(trail: Mapping[str, Any], asset: str, language: Language) -> str | None:
+    """That balances of an asset are not what its transfers make, by what a node said; None where none said so."""
+    beside = trail["assets"].get(asset, {}).get("balances")
+    if not beside or not beside["differ"]:
+        return None
+    return word("balances differ", language).format(**beside)
+
+
 def units(row: Mapping[str, Any]) -> int:
     """Labelled base units of a holding."""
     return sum(int(amount) for amount in row["traced"].values())
@@ -79,10 +87,18 @@ def show(
             rest = sum(map(units, rows[limit:]))
             table.add_row(quantity(rest, decimals), str(rest), f"+{len(rows) - limit}", "")
         console.print(table)
+        _warn(trail, asset, console, language)
         for label, assets in totals.items():
             if asset in assets:
                 console.print(Text(equation(label, assets[asset], decimals, language)), soft_wrap=True)
         console.print()
+
+
+def _warn(trail: Mapping[str, Any], asset: str, console: Console, language: Language) -> None:
+    from rich.text import Text  # noqa: PLC0415
+
+    if (warning := warning_of(trail, asset, language)) is not None:
+        console.print(Text(warning, style="bold"), soft_wrap=True)
 
 
 def equation(label: str, sums: Mapping[str, str], decimals: int | None, language: Language) -> str:
@@ -118,6 +134,7 @@ def show_origins(trail: Mapping[str, Any], console: Console, language: Language 
         if rows[limit:]:
             table.add_row(quantity(sum(map(units, rows[limit:])), decimals), f"+{len(rows) - limit}", "", "", "")
         console.print(table)
+        _warn(trail, asset, console, language)
         for label, assets in trail["totals"].items():
             parts = {reason: amount for reason, amount in assets.get(asset, {}).items() if reason != "in"}
             if parts:

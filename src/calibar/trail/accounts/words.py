@@ -23,7 +23,7 @@ _ES: Final = {
     "hops": "límite de saltos",
     "min-amount": "menos que el mínimo",
     "deposit": "dirección de depósito de un cliente",
-    "incomplete history": "historia incompleta",
+    "incomplete history": "historial incompleto",
     "exchanged": "pagado en una conversión",
     "frozen": "congelado por el emisor",
     "asset": "activo",
@@ -57,8 +57,13 @@ _ES: Final = {
     "up to block": "hasta el bloque",
     "sources": "Orígenes",
     "Totals": "Totales",
-    "label": "etiqueta",
+    "label": "marca",
     "every row re-adds": "cada fila cierra",
+    "imitates": "ATENCIÓN: su símbolo imita el de {known}, que es otro contrato.",
+    "balances differ": (
+        "ATENCIÓN: los saldos no salen de las transferencias: en el bloque {height}, {differ} de {compared} titulares "
+        "tienen otro saldo según {source}. El rastro sigue las transferencias."
+    ),
 }
 _EN: Final = {
     "deposit": "deposit address of one customer",
@@ -75,6 +80,11 @@ _EN: Final = {
     "received": "received in a conversion",
     "steps": "Steps",
     "sources": "Sources",
+    "imitates": "WARNING: its symbol imitates that of {known}, which is another contract.",
+    "balances differ": (
+        "WARNING: balances do not follow from transfers: at block {height}, {differ} of {compared} holders have "
+        "another balance by {source}. The trail follows the transfers."
+    ),
 }
 
 

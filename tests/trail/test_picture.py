@@ -12,7 +12,8 @@ import browser
 import pytest
 
 from calibar.errors import UsageError
-from calibar.trail.flow import ENDS, GROUPS, Picture, picture
+from calibar.trail.flow import ENDS, GROUPS
+from calibar.trail.picture import Picture, picture
 from calibar.trail.table import summed, totals
 
 TRAILS = {

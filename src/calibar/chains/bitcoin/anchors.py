@@ -1,0 +1,48 @@
+"""Blocks that are taken as part of the chain without proof: what headers must lead to, forwards or backwards.
+
+Source: Bitcoin Core, `src/kernel/chainparams.cpp` (checkpoints and `defaultAssumeValid` of its releases). Anybody can
+compare them with a node of his own.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from calibar.chains.bitcoin.networks import NETWORKS
+
+_MORE: Final[dict[str, dict[int, str]]] = {
+    "mainnet": {
+        11_111: "0000000069e244f73d78e8fd29ba2fd2ed618bd6fa2ee92559f542fdb26e7c1d",
+        33_333: "000000002dd5588a74784eaa7ab0507a18ad16a236e7b1ce69f00d7ddfb5d0a6",
+        74_000: "0000000000573993a3c9e41ce34471c079dcf5f52a0e824a81e7f953b8661a20",
+        105_000: "00000000000291ce28027faea320c8d2b054b2e0fe44a773f3eefb151d6bdc97",
+        134_444: "00000000000005b12ffd4cd315cd34ffd4a594f430ac814c91184a0d42d2b0fe",
+        168_000: "000000000000099e61ea72015e79632f216fe6cb33d7899acb35b75c8303b763",
+        193_000: "000000000000059f452a5f7340de6682a977387c17010ff6e6c3bd83ca8b1317",
+        210_000: "000000000000048b95347e83192f69cf0366076336c639f9b7228e9ba171342e",
+        216_116: "00000000000001b4f4b433e81ee46494af945cf96014816a4e2370f11b23df4e",
+        225_430: "00000000000001c108384350f74090433e7fcf79a606b8e797f065b130575932",
+        250_000: "000000000000003887df1f29024b06fc2200b55f8af8f35453d7be294df2d214",
+        279_000: "0000000000000001ae8c72a0b0c301f67e3afca10e819efa9041e458e9bd7e40",
+        295_000: "00000000000000004d9b4ef50f0f9d686fd69db2e03af35a100370c64632a983",
+        453_354: "00000000000000000013176bf8d7dfeab4e1db31dc93bc311b436e82ab226b90",
+        477_890: "0000000000000000003b9ce759c2a087d52abc4266f8f4ebd6d768b89defa50a",
+        506_067: "0000000000000000005214481d2d96f898e3d5416e43359c145944a909d242e0",
+        563_378: "0000000000000000000f1c54590ee18d15ec70e68c8cd4cfbadb1b4f11697eee",
+        597_379: "00000000000000000005f8920febd3925f8272a6a71237563d78c2edfdd09ddf",
+        623_950: "0000000000000000000f2adce67e49b0b6bdeb9de8b7c3d7e93b21e7fc1e819d",
+        654_683: "0000000000000000000b9d2ec5a352ecba0592946514a92f14319dc2b367fc72",
+        691_719: "00000000000000000008a89e854d57e5667df88f1cdef6fde2fbca1de5b639ad",
+        724_466: "000000000000000000052d314a259755ca65944e68df6b12a067ea8f1f5a7091",
+        751_565: "00000000000000000009c97098b5295f7e5f183ac811fb5d1534040adb93cabd",
+        886_157: "00000000000000000001b658dd1120e82e66d2790811f89ede9742ada3ed6d77",
+        912_683: "00000000000000000000611fd22f2df7c8fbd0688745c3a6c3bb5109cc2a12cb",
+        938_343: "00000000000000000000ccebd6d74d9194d8dcdc1d177c478e094bfad51ba5ac",
+    },
+}
+
+
+def anchors(network: str) -> dict[int, bytes]:
+    """Hash in wire order by height: the genesis block and, of mainnet, some of the later ones."""
+    named = {0: NETWORKS[network].genesis, **_MORE.get(network, {})}
+    return {height: bytes.fromhex(name)[::-1] for height, name in named.items()}

@@ -1,0 +1,180 @@
+"""A case's folder: which chain it is of, what servers answered, and the facts that follow from it.
+
+`case.json` says the network and which servers were told about the case; `responses.jsonl` is the evidence. Nothing else
+is kept: whoever opens the folder checks every response again.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from importlib import import_module
+from pathlib import Path
+from typing import Any, Final, Self
+
+from calibar.chains.bitcoin.anchors import anchors
+from calibar.chains.bitcoin.networks import network as network_called
+from calibar.chains.bitcoin.sources.told import Exchange, Reader
+from calibar.errors import ChainError, DamageError, DecodeError, LedgerError, UsageError
+from calibar.ledger.case.headers import HeaderChain
+from calibar.ledger.case.kept import Log, read_kept
+from calibar.ledger.case.snapshot import CaseSnapshot
+from calibar.ledger.case.state import State
+from calibar.ledger.manifest import NAME as MANIFEST
+from calibar.ledger.manifest import sync_folder
+from calibar.ledger.store import no_space
+
+NAME: Final = "case.json"
+FORMAT: Final = 1
+KINDS: Final = ("electrum", "esplora", "rpc", "files")
+"""Modules of calibar.chains.bitcoin.sources, each with its `read`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What is decided of a case and follows from nothing else."""
+
+    network: str
+    anchors: dict[str, str] = field(default_factory=dict)
+    """Height to hash as displayed: blocks that the operator takes as known, besides those that come with Calíbar."""
+    disclosed: dict[str, int] = field(default_factory=dict)
+    """Servers on other machines that were asked about the case, and when first (seconds since 1970 UTC)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lie:
+    """What a server told that cannot be true, or is no answer."""
+
+    place: str
+    what: str
+
+
+def is_case(folder: Path) -> bool:
+    """Whether a folder holds a case."""
+    return (folder / NAME).is_file()
+
+
+def read_settings(folder: Path) -> Settings:
+    """Raises LedgerError where there is no case, DamageError where its file is not one."""
+    path = folder / NAME
+    try:
+        document = json.loads(path.read_text("utf-8"))
+        if document.pop("format") != FORMAT:
+            raise LedgerError(f"{folder} is a case of another format; use a newer Calíbar")
+        settings = Settings(**document)
+        network_called(settings.network)
+        known_blocks(settings)
+    except FileNotFoundError:
+        raise LedgerError(f"there is no case in {folder}; make one with `calibar fetch`") from None
+    except OSError as error:
+        raise LedgerError(f"{path} cannot be read: {error.strerror or error}") from None
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError, UsageError):
+        raise DamageError(f"{path} is damaged; restore it") from None
+    return settings
+
+
+def write_settings(folder: Path, settings: Settings) -> None:
+    """Replace the case's file, whole or not at all."""
+    with no_space(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        part = folder / f"{NAME}.part"
+        part.write_text(json.dumps({"format": FORMAT, **asdict(settings)}, indent=1, sort_keys=True) + "\n", "utf-8")
+        part.replace(folder / NAME)
+        sync_folder(folder)
+
+
+def known_blocks(settings: Settings) -> dict[int, bytes]:
+    """Height to hash in wire order of every block that is taken as known. Raises ValueError for one that is none."""
+    named = {int(height): bytes.fromhex(name)[::-1] for height, name in settings.anchors.items()}
+    if any(len(name) != 32 for name in named.values()):
+        raise ValueError
+    return anchors(settings.network) | named
+
+
+class Case:
+    """The facts of a case as its responses give them; read-only unless it was opened for fetching."""
+
+    def __init__(self, folder: Path) -> None:
+        """Read and check every response. Raises LedgerError, DamageError."""
+        self.folder = folder
+        self.settings = read_settings(folder)
+        network = network_called(self.settings.network)
+        self.state = State(network, HeaderChain(network, known_blocks(self.settings)))
+        self.lies: list[Lie] = []
+        """What servers told that cannot be true: kept as evidence, and taken in nowhere."""
+        self._log: Log | None = None
+        for kept in read_kept(folder):
+            self._take(kept.exchange)
+
+    @classmethod
+    def for_fetching(cls, folder: Path, network: str | None, known: Mapping[str, str] | None = None) -> Self:
+        """Open a case to add to it, or begin one. Raises LedgerError where the folder is something else."""
+        if (folder / MANIFEST).exists():
+            raise LedgerError(f"{folder} is a full ledger, not a case; name another folder")
+        if not is_case(folder):
+            if folder.exists() and any(folder.iterdir()):
+                raise LedgerError(f"{folder} is not empty and holds no case; name a new folder")
+            write_settings(folder, Settings(network or "mainnet", dict(known or {})))
+        elif network is not None and read_settings(folder).network != network:
+            raise LedgerError(f"{folder} is a case of {read_settings(folder).network}, not of {network}")
+        log = Log(folder)
+        try:
+            case = cls(folder)
+        except BaseException:
+            log.close()
+            raise
+        case._log = log
+        return case
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Commit, and let others fetch."""
+        if self._log is not None:
+            self._log.close()
+
+    def keep(self, exchange: Exchange) -> None:
+        """Write an exchange down, and take in what it tells."""
+        if self._log is None:
+            raise LedgerError(f"the case in {self.folder} is open for reading only")
+        self._log.keep(exchange)
+        self._take(exchange)
+
+    def commit(self) -> None:
+        """What was kept so far is there after any crash."""
+        if self._log is not None:
+            self._log.commit()
+
+    def disclose(self, place: str, when: Callable[[], float]) -> bool:
+        """Remember that a server on another machine is asked about the case; whether it was not before."""
+        if place in self.settings.disclosed:
+            return False
+        told = {**self.settings.disclosed, place: int(when())}
+        self.settings = Settings(self.settings.network, self.settings.anchors, told)
+        write_settings(self.folder, self.settings)
+        return True
+
+    def snapshot(self) -> CaseSnapshot:
+        """The case as a ledger."""
+        return CaseSnapshot(self.folder, self.state)
+
+    def _take(self, exchange: Exchange) -> None:
+        try:
+            for told in _reader(exchange.kind)(exchange.request, exchange.response):
+                self.state.learn(told, exchange.place)
+        except (ChainError, DecodeError) as error:
+            self.lies.append(Lie(exchange.place, str(error)))
+            self.state.refused.append((exchange.place, str(error)))
+
+
+def _reader(kind: str) -> Reader:
+    if kind not in KINDS:
+        raise DamageError(f"a response of the unknown kind {kind[:40]!a}; use a newer Calíbar")
+    module: Any = import_module(f"calibar.chains.bitcoin.sources.{kind}")
+    reader: Reader = module.read
+    return reader
