@@ -145,8 +145,11 @@ def test_every_key_of_info_is_in_the_reference(tmp_path: Path, capsys: pytest.Ca
     whole = section(DOCS / "cli.md", "## `calibar ledger info`")
     Case.for_fetching(tmp_path / "case", "regtest").close()
     coins, _, rest = whole.partition("### Account chains")
-    accounts, _, case = rest.partition("### Cases")
-    for name, text in (("coins", coins), ("accounts", accounts), ("case", case)):
+    accounts, _, cases = rest.partition("### Cases\n")
+    case, _, account_case = cases.partition("### Cases on account chains")
+    Case.for_fetching(tmp_path / "account case", "ethereum:1").close()
+    texts = {"coins": coins, "accounts": accounts, "case": case, "account case": account_case}
+    for name, text in texts.items():
         program.main(["ledger", "info", str(tmp_path / name), "--json", "-"], standalone_mode=False)
         info = json.loads(capsys.readouterr().out)
         written = re.findall(r"`(\w+)`", "".join(re.findall(r"^\| (`.*?) \|", text, re.M)))

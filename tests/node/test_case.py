@@ -11,6 +11,7 @@ import pytest
 
 import calibar
 from calibar.chains.bitcoin.networks import NETWORKS
+from calibar.cli.main import main
 from calibar.errors import DamageError, LedgerError, UsageError
 from calibar.ledger.case.case import Case
 from calibar.ledger.ingest import ingest
@@ -98,6 +99,15 @@ def test_what_is_in_no_block_yet_is_said_and_moves_nothing(stolen: Stolen, whole
     assert row["pending"] == stolen.known.unconfirmed.txid
 
 
+def test_table_and_page_say_whose_word_it_is(stolen: Stolen, whole: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    trail = calibar.open(whole).trace(stolen.known.stolen.ref)
+    for language, words in (("en", "is the word of tcp://127.0.0.1"), ("es", "es palabra de tcp://127.0.0.1")):
+        with pytest.raises(SystemExit):
+            main(["trace", stolen.known.stolen.ref, "--ledger", str(whole), "--language", language])
+        assert words in capsys.readouterr().out
+        assert words in trail.html(language)
+
+
 def test_an_addresss_coins_are_all_there_and_its_history_whole(
     stolen: Stolen, full: calibar.Ledger, tmp_path: Path
 ) -> None:
@@ -132,7 +142,7 @@ def test_hops_end_a_trail_without_asking_on(stolen: Stolen, tmp_path: Path) -> N
     policy = Policy(max_hops=3)
     report = fetched(stolen, tmp_path / "case", stolen.known.stolen.ref, policy=policy)
     beyond = bytes.fromhex(stolen.known.parts[0].txid)[::-1]
-    assert beyond not in Case(tmp_path / "case").state.places
+    assert beyond not in Case(tmp_path / "case").coins.places
     assert report.unanswered == {}
     trail = calibar.open(tmp_path / "case").trace(stolen.known.stolen.ref, max_hops=3)
     assert {row["reason"] for row in trail.holdings} == {"unspent", "hops"}

@@ -251,4 +251,4 @@ def test_where_nobody_tells_the_truth_nothing_is_told(stolen: Stolen, tmp_path: 
         pytest.raises(UsageError, match="no server knows transaction"),
     ):
         told(stolen, tmp_path / "case", liar.url)
-    assert Case(tmp_path / "case").state.places == {}
+    assert Case(tmp_path / "case").coins.places == {}

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from calibar.trail.fetching import Report
     from calibar.trail.policy import Policy
 
-SOURCE_OPTIONS = ("sources", "network", "known", "cross_check", "most", "max_transactions", "max_seconds")
+SOURCE_OPTIONS = ("sources", "network", "known", "cross_check", "most", "max_transactions", "stated", "max_seconds")
 """Names of the options that `source_options` adds."""
 _KNOWN = re.compile(r"([0-9]{1,9}):([0-9a-fA-F]{64})")
 
@@ -33,6 +33,7 @@ def source_options(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option(
             "--max-transactions", type=click.IntRange(min=1), metavar="N", help="Stop at N transactions; else 5000."
         ),
+        click.option("--stated", multiple=True, metavar="NAME=VALUE", help="What a CSV file does not say itself."),
         click.option("--max-seconds", type=click.FloatRange(min=0), metavar="S", help="Stop after S seconds."),
     )):  # fmt: skip
         command = option(command)
@@ -56,7 +57,8 @@ def fetch_into(folder: Path, references: tuple[str, ...], policy: Policy | None,
     with progress_bar("transactions") as progress:
         return gather(
             folder, references, options.pop("sources"), network_name=options.pop("network"), known=known, policy=policy,
-            limits=limits, progress=progress, tell=lambda line: click.echo(f"calibar: {line}", err=True),
+            limits=limits, stated=options.pop("stated"), progress=progress,
+            tell=lambda line: click.echo(f"calibar: {line}", err=True),
         )  # fmt: skip
 
 
@@ -113,12 +115,29 @@ def command(references: tuple[str, ...], folder: Path, json_file: str | None, **
 
 def show_case_info(info: Mapping[str, Any]) -> None:
     """Print a case's info document for people."""
+    if "transfers" in info:
+        _show_account_case(info)
+        return
     tip = "no block known" if info["tip"] is None else f"{info['tip']} at height {info['height']}"
     lines = [
         f"{info['network']} case: {info['transactions']:,} transactions, {info['proven_transactions']:,} proven",
         f"looks to {tip}",
         f"holds    {info['inputs']:,} inputs ({info['unknown_inputs']:,} of unknown value), {info['coins']:,} coins of "
         f"{info['addresses']:,} addresses; {info['headers']:,} headers",
+        f"servers  {', '.join(info['servers']) or 'none'}",
+        f"digest   {info['digest']}",
+    ]
+    lines += [f"REFUSED  {lie['place']}: {lie['what']}" for lie in info["refused"]]
+    click.echo("\n".join(lines).encode("utf-8", "backslashreplace").decode())
+
+
+def _show_account_case(info: Mapping[str, Any]) -> None:
+    lines = [
+        f"{info['network']} case: {info['transfers']:,} transfers in {info['transactions']:,} transactions",
+        "looks to no block known" if info["height"] is None else f"looks to height {info['height']}",
+        f"holds    {info['holdings']:,} holdings ({info['whole_holdings']:,} with their whole history) of "
+        f"{info['assets']:,} assets and {info['addresses']:,} addresses; "
+        f"{info['proven_blocks']['headers']:,} blocks proven",
         f"servers  {', '.join(info['servers']) or 'none'}",
         f"digest   {info['digest']}",
     ]

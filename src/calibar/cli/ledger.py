@@ -9,7 +9,8 @@ from typing import Any, Final
 
 import click
 
-from calibar.cli.output import announce_compilation, json_option, progress_bar, write_json
+from calibar.cli.output import Progress, announce_compilation, json_option, progress_bar, write_json
+from calibar.errors import UsageError
 
 _DIFFERENCES: Final = 20
 """Differing balances of one asset that are printed."""
@@ -29,7 +30,7 @@ def bitcoin_amount(satoshi: int | None) -> str:
 
 def show_info(info: Mapping[str, Any]) -> None:
     """Print an info document for people."""
-    if "transfers" in info:
+    if "transfers" in info and "case" not in info:
         from calibar.cli.accounts import show_account_info  # noqa: PLC0415
 
         show_account_info(info)
@@ -80,21 +81,39 @@ def info(folder: Path, json_file: str | None) -> None:
 
 @command.command("check")
 @click.argument("folder", type=click.Path(path_type=Path), metavar="DIR")
+@click.option(
+    "--against", type=click.Path(path_type=Path), metavar="LEDGER", help="A case: compare it with this chain."
+)
 @json_option
-def check(folder: Path, json_file: str | None) -> int:
+def check(folder: Path, against: Path | None, json_file: str | None) -> int:
     """Look for damage in the ledger in DIR. Exit code 1 where there is any."""
     from calibar.ledger.check import check as look  # noqa: PLC0415
 
     announce_compilation()
     with progress_bar() as progress:
         damage = look(folder, progress)
+        differences = _differences(folder, against, progress) if against is not None and not damage else []
     if json_file:
-        write_json(json_file, {"sound": not damage, "damage": damage})
+        compared = {} if against is None else {"differences": differences}
+        write_json(json_file, {"sound": not damage, "damage": damage, **compared})
     for line in damage:
         click.echo(f"calibar: damage: {line}", err=True)
-    if json_file != "-" and not damage:
+    for line in differences:
+        click.echo(f"calibar: differs: {line}", err=True)
+    if json_file != "-" and not damage and not differences:
         click.echo("sound: every byte is what was committed, and every sum re-adds")
-    return 1 if damage else 0
+        if against is not None:
+            click.echo(f"the chain in {against} says the same")
+    return 1 if damage or differences else 0
+
+
+def _differences(folder: Path, against: Path, progress: Progress | None) -> list[str]:
+    from calibar.ledger.case.case import is_case  # noqa: PLC0415
+    from calibar.ledger.case.check import compare_with  # noqa: PLC0415
+
+    if not is_case(folder):
+        raise UsageError(f"{folder} is no case; --against compares a case with a full ledger")
+    return compare_with(folder, against, progress)
 
 
 @command.command("compare")

@@ -17,6 +17,8 @@ _COMMANDS: dict[str, tuple[str, ...]] = {
     "ingest": ("calibar.cli.ingest", "Read blocks into a ledger."),
     "ledger": ("calibar.cli.ledger", "What a ledger holds, and whether it is sound."),
     "trace": ("calibar.cli.trace", "Follow coins and say where the value rests now."),
+    "watch": ("calibar.cli.watch", "Tell when value that a trail holds moves."),
+    "plan": ("calibar.cli.plan", "Fetch over an air gap: questions out, answers in."),
     "link": ("calibar.cli.link", "Assert that value given here came back there."),
     "transfers": ("calibar.cli.accounts", "What an address sent and received, with flags.", "transfers"),
     "holdings": ("calibar.cli.accounts", "What an address has of each asset at any height.", "holdings"),

@@ -18,6 +18,7 @@ PAGE = "trail.html"
 @click.argument("references", nargs=-1, required=True, metavar="REF...")
 @click.option("--ledger", "folder", type=click.Path(path_type=Path), help="Folder of the case; else named after REF.")
 @click.option("--method", default="fifo", show_default=True, help="fifo or haircut.")
+@click.option("--asset", metavar="NAME", help="Account chains: label only this asset (native, a contract, trc10:N).")
 @click.option("--max-hops", type=int, metavar="N", help="Follow no further than N transactions.")
 @click.option("--min-amount", type=int, metavar="N", help="Do not follow coins with less than N traced satoshi.")
 @source_options
@@ -28,6 +29,7 @@ def command(
     references: tuple[str, ...],
     folder: Path | None,
     method: str,
+    asset: str | None,
     max_hops: int | None,
     min_amount: int | None,
     json_file: str | None,
@@ -40,20 +42,26 @@ def command(
     REF is txid:vout, a txid or an address; REF=AMOUNT labels only that many satoshi of it.
     """
     from calibar import open as open_ledger  # noqa: PLC0415
+    from calibar.trail.cases import is_account_case  # noqa: PLC0415
     from calibar.trail.policy import Policy  # noqa: PLC0415
-    from calibar.trail.table import show  # noqa: PLC0415
 
-    policy = Policy(method=method, max_hops=max_hops, min_amount=min_amount)
     place = folder or Path(f"case-{re.sub(r'[^0-9A-Za-z]', '', references[0].partition('=')[0])[:12]}")
+    unit = "address" if is_account_case(place, references, options["network"]) else "coin"
+    policy = Policy(method=method, unit=unit, max_hops=max_hops, min_amount=min_amount, asset=asset)
     if options["sources"]:
         show_report(fetch_into(place, references, policy, options))
     else:
         announce_compilation()
-    trail = open_ledger(place).trace(*references, method=method, max_hops=max_hops, min_amount=min_amount)
+    ledger = open_ledger(place)
+    trail = ledger.trace(*references, method=method, max_hops=max_hops, min_amount=min_amount, asset=asset)
+    if ledger.is_account_chain:
+        from calibar.trail.accounts.table import show as table  # noqa: PLC0415
+    else:
+        from calibar.trail.table import show as table  # type: ignore[assignment]  # noqa: PLC0415
     page = html_file or str(place / PAGE)
     write_bytes(page, trail.html(language).encode())
     if json_file:
         write_bytes(json_file, trail.json())
     if "-" not in (json_file, html_file):
-        show(trail.document, console(), language=language)
+        table(trail.document, console(), language=language)
         click.echo(f"page: {page}")

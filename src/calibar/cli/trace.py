@@ -15,13 +15,15 @@ from calibar.errors import UsageError
 _TRANSACTION = re.compile(r"[0-9a-fA-F]{64}(:\d+)?$")
 
 
-def _fetch(folder: Path, references: tuple[str, ...], policy: dict[str, Any]) -> None:
+def _fetch(folder: Path, references: tuple[str, ...], policy: dict[str, Any], *, deposits: bool) -> None:
     """Fetch what the trail needs, where sources are named; takes their options out of `policy`."""
+    from calibar.trail.cases import is_account_case  # noqa: PLC0415
     from calibar.trail.policy import Policy  # noqa: PLC0415
 
     options = {name: policy.pop(name) for name in SOURCE_OPTIONS}
     if options["sources"]:
-        rules = Policy(**{**policy, "unit": policy["unit"] or "coin"})
+        unit = "address" if is_account_case(folder, references, options["network"]) else "coin"
+        rules = Policy(**{**policy, "unit": policy["unit"] or unit, "deposits": deposits or unit == "coin"})
         show_report(fetch_into(folder, references, rules, options))
 
 
@@ -74,7 +76,7 @@ def command(
     if json_file == "-" and html_file == "-":
         raise UsageError("--json and --html cannot both go to standard output; name a file for one")
     announce_compilation()
-    _fetch(folder, references, policy)
+    _fetch(folder, references, policy, deposits="none" not in stops)
     ledger = open_ledger(folder)
     if "none" in stops and ledger.is_account_chain:
         policy["deposits"] = False

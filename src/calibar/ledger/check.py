@@ -12,6 +12,8 @@ from calibar.chains.bitcoin.blockfile import check_proof_of_work, header_work
 from calibar.errors import CalibarError, ChainError, DamageError
 from calibar.kernels import audit
 from calibar.ledger.accounts.snapshot import AccountSnapshot
+from calibar.ledger.case.case import is_case
+from calibar.ledger.case.check import check_case
 from calibar.ledger.columns import CHUNK, SUM, as_array, as_bytes, map_file, sums_path
 from calibar.ledger.opening import open_snapshot
 from calibar.ledger.schema import UNKNOWN, UNSPENT
@@ -40,6 +42,8 @@ def check(folder: Path, progress: Progress | None = None) -> list[str]:
 
     Raises LedgerError where there is no ledger, or one of a newer format.
     """
+    if is_case(folder):
+        return check_case(folder, progress)
     while True:
         damage: list[str] = []
         try:

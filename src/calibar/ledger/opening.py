@@ -22,7 +22,8 @@ def open_snapshot(folder: Path) -> Snapshot | AccountSnapshot:
     from calibar.ledger.case.case import Case, is_case  # noqa: PLC0415
 
     if is_case(folder):
-        return Case(folder).snapshot()
+        case = Case(folder)
+        return case.account_snapshot() if case.is_account_chain else case.snapshot()
     if is_account_chain(manifests.read(folder).network):
         from calibar.ledger.accounts.snapshot import AccountSnapshot  # noqa: PLC0415
 

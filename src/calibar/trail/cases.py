@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, closing
+from dataclasses import replace
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from calibar.chains.bitcoin.networks import network
 from calibar.chains.bitcoin.sources.choose import is_here, open_source
+from calibar.chains.remote.choose import open_explorer
 from calibar.errors import UsageError
-from calibar.ledger.case.case import Case, is_case, read_settings
+from calibar.ledger.case.case import Case, is_account_chain, is_case, read_settings
+from calibar.trail.accounts.fetching import AccountFetcher
 from calibar.trail.fetching import Fetcher, Limits, Progress, Report
 from calibar.trail.policy import Policy
 
+_TRON: Final = re.compile(r"T[1-9A-HJ-NP-Za-km-z]{33}")
 Tell = Callable[[str], None]
 _FORMS: Final = {"bc1": "mainnet", "1": "mainnet", "3": "mainnet", "bcrt1": "regtest", "rltc1": "litecoin-regtest"}
 """Beginnings of addresses that tell their network; those of the test networks are the same for all of them."""
@@ -23,6 +28,8 @@ _FORMS: Final = {"bc1": "mainnet", "1": "mainnet", "3": "mainnet", "bcrt1": "reg
 def network_of(references: Sequence[str]) -> str | None:
     """The network that the addresses among REFs are of; None where none tells."""
     found = {name for text in references for start, name in _FORMS.items() if _begins(text, start)}
+    found |= {"ethereum:1" for text in references if text.lower().startswith("0x")}
+    found |= {"tron:mainnet" for text in references if _TRON.fullmatch(text.partition("=")[0])}
     if len(found) > 1:
         raise UsageError(f"the REFs are of several networks ({', '.join(sorted(found))}); a case is of one chain")
     return found.pop() if found else None
@@ -31,6 +38,18 @@ def network_of(references: Sequence[str]) -> str | None:
 def _begins(text: str, start: str) -> bool:
     is_hash = len(text.partition("=")[0].partition(":")[0]) == 64
     return not is_hash and text.lower().startswith(start)
+
+
+def is_account_case(folder: Path, references: Sequence[str], network_name: str | None) -> bool:
+    """Whether a case is, or would be, of an account chain."""
+    name = read_settings(folder).network if is_case(folder) else network_name or network_of(references)
+    return name is not None and is_account_chain(name)
+
+
+def _open(text: str, case: Case, stated: Sequence[str]) -> Any:
+    if case.is_account_chain:
+        return open_explorer(text, case.settings.network, case.keep, stated)
+    return open_source(text, network(case.settings.network), case.keep)
 
 
 def gather(
@@ -42,32 +61,39 @@ def gather(
     known: Mapping[str, str] | None = None,
     policy: Policy | None = None,
     limits: Limits | None = None,
+    stated: Sequence[str] = (),
     progress: Progress | None = None,
     tell: Tell = lambda _: None,
 ) -> Report:
     """Fetch into the case in `folder`: what REFs name and, with a `policy`, the trail on from there.
 
     `known` are blocks (height to hash as displayed) that a new case takes as known. `tell` hears what a server on
-    another machine will learn, before it is asked the first time. Raises CalibarError; what was kept stays.
+    another machine will learn, before it is asked the first time. `stated` is what is said of CSV files. Raises
+    CalibarError; what was kept stays.
     """
     if not sources:
         raise UsageError("name a server to fetch from: --source URL")
     if network_name is None and not is_case(folder):
         network_name = network_of(references)
     name = network_name or (read_settings(folder).network if is_case(folder) else "mainnet")
-    chain = network(name)
     with ExitStack() as open_:
         case = open_.enter_context(Case.for_fetching(folder, name, known))
-        opened = []
+        opened: list[Any] = []
         for text in sources:
-            source = open_.enter_context(closing(open_source(text, chain, case.keep)))
+            source = open_.enter_context(closing(_open(text, case, stated)))
             if not is_here(text) and case.disclose(source.place, time.time):
                 tell(
                     f"{source.place} will learn that somebody at this network address asks about these transactions "
                     "and addresses, and when; noted in the case"
                 )
             opened.append(source)
-        fetcher = Fetcher(case, opened, limits, progress)
+        fetcher: Fetcher | AccountFetcher
+        if case.is_account_chain:
+            fetcher = AccountFetcher(case, opened, limits, progress)
+            if policy is not None and policy.unit == "coin":
+                policy = replace(policy, unit="address")
+        else:
+            fetcher = Fetcher(case, opened, limits, progress)
         fetcher.begin()
         if policy is None:
             fetcher.references(references)

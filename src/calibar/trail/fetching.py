@@ -86,7 +86,7 @@ class Fetcher:
         """Raises UsageError where there is no server."""
         if not sources:
             raise UsageError("name a server to fetch from: --source URL")
-        self.case, self.state, self.sources = case, case.state, list(sources)
+        self.case, self.state, self.sources = case, case.coins, list(sources)
         self.limits = limits or Limits()
         self.report = Report()
         self._say = progress or (lambda *_: None)

@@ -8,6 +8,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final
 
+from calibar.trail.caveats import caveats
 from calibar.trail.table import percent
 from calibar.trail.words import counted, known, plain, say
 
@@ -22,7 +23,7 @@ def fill(
     words: Mapping[str, Callable[..., Any]],
     **values: Any,
 ) -> str:
-    """The page that a template gives with these values; it speaks by `words` and shows by `filters`."""
+    """The page of `values["trail"]` that a template gives; it speaks by `words` and shows by `filters`."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined  # noqa: PLC0415 - slow, and often not needed
 
     environment = Environment(
@@ -34,6 +35,7 @@ def fill(
     )
     environment.filters |= {"percent": percent, **filters}
     environment.globals |= {"say": say, "counted": counted, "known": known, "plain": plain, **words}
+    values["caveats"] = caveats(values["trail"])
     return environment.get_template(template).render(**_own("css", styles), **_own("js", [_SCRIPT]), **values)
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from calibar.errors import BalanceError, UsageError
+from calibar.trail.caveats import caveats
 from calibar.trail.words import Language, counted, name_of, plain, reason, say, shortened
 
 if TYPE_CHECKING:
@@ -175,3 +176,5 @@ def show(
         parts = [f"{btc(getattr(total, part))} {word(part)}" for part in ("held", "stopped", "fees", "burnt")]
         label = plain(total.label) or word("all")
         console.print(Text(f"{label}: {btc(total.received)} {word('in')} = {' + '.join(parts)}"), soft_wrap=True)
+    for caveat in caveats(trail):
+        console.print(Text(caveat[language]), soft_wrap=True)

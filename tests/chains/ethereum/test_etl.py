@@ -10,6 +10,7 @@ import shutil
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -372,6 +373,18 @@ def test_the_balances_of_graphsense_s_simple_graph_add_up(data: Path) -> None:
     facts = everything(source)
     assert balances(facts) == graphsense_balances(folder, 46_147, 46_230)
     assert sum(balances(facts).values()) == sum(row[6] for row in transfers(facts) if row[2] == REWARD)
+
+
+def test_graphsense_s_complex_graph_is_no_chain_and_refused(data: Path) -> None:
+    """Blocks 0 to 9 follow each other by number alone, behind them is a gap, and the traces are other blocks'."""
+    source = EtlSource(data / "ethereum/graphsense-complex_graph", 1)
+    with pytest.raises(ChainError, match=r"block 1 in .* does not follow block 0; export both again"):
+        list(source.read(0, 9))
+    with pytest.raises(UsageError, match=r"block 10 is not in the blocks of .*; export blocks without gaps"):
+        everything(source)
+    rows = csv.DictReader((source.folder / "traces.csv").read_text().splitlines())
+    rewards = sum(int(Decimal(row["value"])) for row in rows if int(row["blockId"]) > 9 and not row["txHash"])
+    assert sum(row[6] for row in transfers(list(source.read(46_147, 46_230))) if row[2] == REWARD) == rewards > 0
 
 
 def test_the_balances_of_graphsense_s_balance_example_add_up(data: Path, tmp_path: Path) -> None:

@@ -22,6 +22,8 @@ T = TypeVar("T")
 
 _BUSY: Final = frozenset((408, 425, 429, 500, 502, 503, 504, 520, 522, 524))
 _LIMITED: Final = frozenset((-32005, -32016, -32029, 429))
+_TOO_MUCH: Final = ("more than", "results", "block range")
+"""In refusals of one long answer: to come again later is no use."""
 _UNKNOWN_METHOD: Final = ("method not found", "does not exist", "not available", "not supported", "unsupported method",
                           "not whitelisted", "not allowed", "unknown method", "not recorded")  # fmt: skip
 
@@ -50,6 +52,8 @@ class Refusal:
     def limited(self) -> bool:
         """Whether it asks to come again later."""
         text = self.message.lower()
+        if any(words in text for words in _TOO_MUCH):
+            return False
         return self.code in _LIMITED or "rate limit" in text or "too many requests" in text
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Literal, Protocol
 
 from calibar.chains.bitcoin.sources.told import Refusal
+from calibar.chains.facts import Facts
 
 Kind = Literal["value", "internal", "token", "fee"]
 Class = Literal["value", "internal", "token", "trc10"]
@@ -98,7 +99,14 @@ class HoldingQuestion:
     asset: Asset
 
 
-Question = NewestQuestion | MovementsQuestion | TransactionQuestion | HoldingQuestion
+@dataclass(frozen=True, slots=True)
+class BlockQuestion:
+    """A whole block, to be recomputed up to its hash as far as its chain allows."""
+
+    height: int
+
+
+Question = BlockQuestion | NewestQuestion | MovementsQuestion | TransactionQuestion | HoldingQuestion
 
 
 # Answers.
@@ -147,18 +155,31 @@ class Holding:
     height: int | None = None
 
 
-Told = Newest | Movements | Transaction | Holding
+@dataclass(frozen=True, slots=True)
+class Block:
+    """One whole block with everything that it moved, recomputed: its facts say what is proven."""
+
+    height: int
+    facts: Facts
+
+
+Told = Block | Newest | Movements | Transaction | Holding
 
 
 class Explorer(Protocol):
     """A server."""
 
-    kind: str
-    """Name of the module that reads its responses."""
-    place: str
-    """For messages, without secrets."""
-    chain: str
-    """`ethereum:<chain id>` or `tron:<network>`."""
+    @property
+    def kind(self) -> str:
+        """Name of the module that reads its responses."""
+
+    @property
+    def place(self) -> str:
+        """For messages, without secrets."""
+
+    @property
+    def chain(self) -> str:
+        """`ethereum:<chain id>` or `tron:<network>`."""
 
     def ask(self, questions: Sequence[Question]) -> Iterator[tuple[Question, Told | Refusal]]:
         """Answers, in any order, one for each question.

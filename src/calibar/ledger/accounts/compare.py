@@ -117,7 +117,7 @@ def _block_asked(snapshot: AccountSnapshot, teller: Teller, height: int | None) 
     if teller.chain != snapshot.chain:
         raise UsageError(f"{snapshot.folder} is a ledger of {snapshot.chain}, the node is of {teller.chain}")
     blocks = snapshot.blocks_as_of(height)
-    height = snapshot.height_of(blocks - 1)
+    height = snapshot.manifest.base + blocks - 1
     if teller.hash_of(height) != bytes(snapshot["blocks.hash"][blocks - 1]):
         raise UsageError(
             f"{teller.place} has another block {height} than {snapshot.folder}, or none; ingest on, or ask another node"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -64,8 +65,8 @@ class AccountSnapshot(View):
         """Row of the block that holds a transfer."""
         return int(np.searchsorted(self["blocks.first_transfer"], transfer, "right")) - 1
 
-    def height_of(self, block: int) -> int:
-        """Number of the block in that row."""
+    def height_of(self, block: int) -> int | None:
+        """Number of the block in that row; None where a case does not know it."""
         return self.manifest.base + block
 
     def address_bytes(self, address: int) -> bytes:
@@ -118,7 +119,7 @@ class AccountSnapshot(View):
                 if bytes(self["transactions.hash"][identity]) == wire:
                     return int(identity)
         height = self.manifest.height
-        raise UsageError(f"no transaction {text} in {self.folder} (up to height {height}); check it, or ingest on")
+        raise UsageError(f"no transaction {text} in {self.place} (up to height {height}); check it, or ingest on")
 
     def find_address(self, data: bytes) -> int | None:
         """Id of an address; None where the ledger never saw it."""
@@ -169,9 +170,49 @@ class AccountSnapshot(View):
             )
         return height - first + 1
 
+    @property
+    def place(self) -> Path:
+        """Where it is, for messages."""
+        return self.folder
+
+    def as_of(self, height: int | None) -> tuple[int, int | None]:
+        """How many blocks are looked at, and the last one's height. Raises UsageError for one outside the ledger."""
+        blocks = self.blocks_as_of(height)
+        return blocks, self.height_of(blocks - 1)
+
+    def tip(self) -> tuple[int | None, str | None]:
+        """Height and hash of the last block."""
+        last = self.counts["blocks"] - 1
+        return self.height_of(last), self.block_hash(last)
+
+    @property
+    def is_case(self) -> bool:
+        """Whether it holds single transactions rather than whole blocks."""
+        return False
+
+    def caveats(self) -> dict[str, Any]:
+        """What a trail must say of a case beside its chain; of a chain's whole blocks nothing."""
+        return {}
+
+    def is_whole(self, holding: int) -> bool:
+        """Whether all that a holding did since its first transfer here is known; of a chain's whole blocks it is."""
+        return True
+
+    def who_says_it_has(self, holding: int) -> list[str]:
+        """Of a case: servers by whose word a holding has what its transfers leave."""
+        return []
+
+    def unknown_openings(self, holdings: NDArray[np.int64]) -> NDArray[np.bool_] | None:
+        """Of a case: of which holdings the history is not known whole; None: the chain's own rules say it."""
+        return None
+
     def balance(self, holding: int, height: int | None = None) -> int:
         """What all transfers up to a height leave in a holding, in base units; below zero where they do not add up."""
-        limit = 2 * int(self["blocks.first_transfer"][self.blocks_as_of(height)])
+        return self.balance_after(holding, self.blocks_as_of(height))
+
+    def balance_after(self, holding: int, blocks: int) -> int:
+        """The same after so many blocks."""
+        limit = 2 * int(self["blocks.first_transfer"][blocks])
         movement = int(kernels.last_before(self["movements.link"], self._head(holding), limit))
         if movement == kernels.DAMAGED:
             raise self._no_list()

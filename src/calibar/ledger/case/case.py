@@ -7,7 +7,8 @@ is kept: whoever opens the folder checks every response again.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from importlib import import_module
 from pathlib import Path
@@ -15,8 +16,10 @@ from typing import Any, Final, Self
 
 from calibar.chains.bitcoin.anchors import anchors
 from calibar.chains.bitcoin.networks import network as network_called
-from calibar.chains.bitcoin.sources.told import Exchange, Reader
+from calibar.chains.bitcoin.sources.told import Exchange
 from calibar.errors import ChainError, DamageError, DecodeError, LedgerError, UsageError
+from calibar.ledger.case.accounts.snapshot import CaseAccountSnapshot
+from calibar.ledger.case.accounts.state import AccountState
 from calibar.ledger.case.headers import HeaderChain
 from calibar.ledger.case.kept import Log, read_kept
 from calibar.ledger.case.snapshot import CaseSnapshot
@@ -27,8 +30,14 @@ from calibar.ledger.store import no_space
 
 NAME: Final = "case.json"
 FORMAT: Final = 1
-KINDS: Final = ("electrum", "esplora", "rpc", "files")
-"""Modules of calibar.chains.bitcoin.sources, each with its `read`."""
+KINDS: Final = {
+    **{kind: f"bitcoin.sources.{kind}" for kind in ("electrum", "esplora", "rpc", "files")},
+    **{kind: f"ethereum.sources.{kind}" for kind in ("node", "etherscan", "blockscout")},
+    **{kind: f"tron.sources.{kind}" for kind in ("trongrid", "tronscan")},
+    "csv_export": "remote.csv_export",
+}
+"""Kinds of servers: modules of calibar.chains, each with its `read`."""
+_ACCOUNT_CHAIN: Final = re.compile(r"ethereum:[0-9]{1,18}|tron:[a-z0-9-]{1,20}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +72,7 @@ def read_settings(folder: Path) -> Settings:
         if document.pop("format") != FORMAT:
             raise LedgerError(f"{folder} is a case of another format; use a newer Calíbar")
         settings = Settings(**document)
-        network_called(settings.network)
+        _check_network(settings.network)
         known_blocks(settings)
     except FileNotFoundError:
         raise LedgerError(f"there is no case in {folder}; make one with `calibar fetch`") from None
@@ -86,6 +95,8 @@ def write_settings(folder: Path, settings: Settings) -> None:
 
 def known_blocks(settings: Settings) -> dict[int, bytes]:
     """Height to hash in wire order of every block that is taken as known. Raises ValueError for one that is none."""
+    if is_account_chain(settings.network):
+        return {}
     named = {int(height): bytes.fromhex(name)[::-1] for height, name in settings.anchors.items()}
     if any(len(name) != 32 for name in named.values()):
         raise ValueError
@@ -99,8 +110,7 @@ class Case:
         """Read and check every response. Raises LedgerError, DamageError."""
         self.folder = folder
         self.settings = read_settings(folder)
-        network = network_called(self.settings.network)
-        self.state = State(network, HeaderChain(network, known_blocks(self.settings)))
+        self.state = _new_state(self.settings)
         self.lies: list[Lie] = []
         """What servers told that cannot be true: kept as evidence, and taken in nowhere."""
         self._log: Log | None = None
@@ -115,6 +125,7 @@ class Case:
         if not is_case(folder):
             if folder.exists() and any(folder.iterdir()):
                 raise LedgerError(f"{folder} is not empty and holds no case; name a new folder")
+            _check_network(network or "mainnet")
             write_settings(folder, Settings(network or "mainnet", dict(known or {})))
         elif network is not None and read_settings(folder).network != network:
             raise LedgerError(f"{folder} is a case of {read_settings(folder).network}, not of {network}")
@@ -160,8 +171,31 @@ class Case:
         return True
 
     def snapshot(self) -> CaseSnapshot:
-        """The case as a ledger."""
-        return CaseSnapshot(self.folder, self.state)
+        """The case as a ledger. Raises LedgerError for one of an account chain."""
+        return CaseSnapshot(self.folder, self.coins)
+
+    def account_snapshot(self) -> CaseAccountSnapshot:
+        """The case as a ledger of an account chain. Raises LedgerError for one of Bitcoin."""
+        return CaseAccountSnapshot(self.folder, self.accounts)
+
+    @property
+    def is_account_chain(self) -> bool:
+        """Whether its facts are transfers rather than coins."""
+        return is_account_chain(self.settings.network)
+
+    @property
+    def coins(self) -> State:
+        """The facts of a Bitcoin case."""
+        if isinstance(self.state, State):
+            return self.state
+        raise LedgerError(f"{self.folder} is a case of {self.settings.network}, not of a Bitcoin network")
+
+    @property
+    def accounts(self) -> AccountState:
+        """The facts of a case on an account chain."""
+        if isinstance(self.state, AccountState):
+            return self.state
+        raise LedgerError(f"{self.folder} is a case of {self.settings.network}, not of an account chain")
 
     def _take(self, exchange: Exchange) -> None:
         try:
@@ -172,9 +206,28 @@ class Case:
             self.state.refused.append((exchange.place, str(error)))
 
 
-def _reader(kind: str) -> Reader:
+def is_account_chain(network: str) -> bool:
+    """Whether a case's network is an account chain: those are `family:name`, Bitcoin's have no colon."""
+    return ":" in network
+
+
+def _check_network(name: str) -> None:
+    if not is_account_chain(name):
+        network_called(name)
+    elif not _ACCOUNT_CHAIN.fullmatch(name):
+        raise UsageError(f"there is no chain {name[:40]!r}; write ethereum:N with the chain's id, or tron:mainnet")
+
+
+def _new_state(settings: Settings) -> State | AccountState:
+    if is_account_chain(settings.network):
+        return AccountState(settings.network)
+    network = network_called(settings.network)
+    return State(network, HeaderChain(network, known_blocks(settings)))
+
+
+def _reader(kind: str) -> Callable[[str, bytes], Iterable[Any]]:
     if kind not in KINDS:
         raise DamageError(f"a response of the unknown kind {kind[:40]!a}; use a newer Calíbar")
-    module: Any = import_module(f"calibar.chains.bitcoin.sources.{kind}")
-    reader: Reader = module.read
+    module: Any = import_module(f"calibar.chains.{KINDS[kind]}")
+    reader: Callable[[str, bytes], Iterable[Any]] = module.read
     return reader

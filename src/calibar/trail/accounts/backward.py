@@ -32,7 +32,8 @@ def trace_backward(references: Sequence[str], snapshot: AccountSnapshot, policy:
     """
     from calibar import __version__  # noqa: PLC0415
 
-    blocks = snapshot.blocks_as_of(policy.as_of)
+    blocks, as_of = snapshot.as_of(policy.as_of)
+    height, tip = snapshot.tip()
     limit = int(snapshot["blocks.first_transfer"][blocks])
     resolved = [resolve(text, snapshot, limit, asset_asked(snapshot, policy.asset)) for text in references]
     assets = set(np.unique(np.concatenate([snapshot["transfers.asset"][ref.transfers] for ref in resolved])).tolist())
@@ -42,15 +43,11 @@ def trace_backward(references: Sequence[str], snapshot: AccountSnapshot, policy:
         content.ask(f"S{label}", reference, policy)
     document: dict[str, Any] = {
         "definition": DEFINITION,
-        "ledger": {
-            "network": snapshot.chain,
-            "height": snapshot.manifest.height,
-            "tip": snapshot.block_hash(snapshot.counts["blocks"] - 1),
-        },
+        "ledger": {"network": snapshot.chain, "height": height, "tip": tip} | snapshot.caveats(),
         "labels_digest": None,
         "entities_digest": None,
         "rules": {"conversion": rule.VERSION},
-        "policy": policy.document(snapshot.height_of(blocks - 1)),
+        "policy": policy.document(as_of),
         "assets": described(snapshot, sorted(assets)),
         "sources": content.sources,
         "steps": content.steps(),

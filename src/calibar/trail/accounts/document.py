@@ -56,6 +56,7 @@ class Question:
 def build(
     question: Question,
     blocks: int,
+    as_of: int | None,
     links: Sequence[Link],
     linked: Mapping[int, int],
     venues: Mapping[int, tuple[int, ...]],
@@ -67,18 +68,15 @@ def build(
     snapshot = question.snapshot
     content = _Builder(question, blocks, linked, venues)
     steps, holdings = content.steps(), content.holdings()
+    height, tip = snapshot.tip()
     document: dict[str, Any] = {
         "definition": DEFINITION,
-        "ledger": {
-            "network": snapshot.chain,
-            "height": snapshot.manifest.height,
-            "tip": snapshot.block_hash(snapshot.counts["blocks"] - 1),
-        },
+        "ledger": {"network": snapshot.chain, "height": height, "tip": tip} | snapshot.caveats(),
         "labels_digest": None,
         "entities_digest": None,
         "links": [link.document() for link in links],
         "rules": {"conversion": conversions.VERSION, "deposit": sweeps.VERSION, "look-alike": lookalikes.VERSION},
-        "policy": question.policy.document(snapshot.height_of(blocks - 1)),
+        "policy": question.policy.document(as_of),
         "assets": content.assets(),
         "sources": content.sources(),
         "steps": steps,
@@ -261,17 +259,21 @@ class _Builder:
 
     def resting(self, holding: int, traced: Amounts, state: str, reason: str) -> dict[str, Any]:
         snapshot = self.snapshot
+        if state == "held" and not snapshot.is_whole(holding):
+            state, reason = "stopped", "not looked at"
         for label, amount in traced.items():
             self.add(int(label[1:]), holding, state, amount)
         address = int(snapshot["holdings.address"][holding])
         row: dict[str, Any] = {
             **self.account(holding),
             "asset": snapshot.asset_name(int(snapshot["holdings.asset"][holding])),
-            "value": snapshot.balance(holding, snapshot.height_of(self.blocks - 1)),
+            "value": snapshot.balance_after(holding, self.blocks),
             "traced": traced,
             "state": state,
             "reason": reason,
         }
+        if snapshot.is_case and state == "held":
+            row |= {"reported": snapshot.who_says_it_has(holding)}
         if (int(snapshot["holdings.asset"][holding]), address) in self.frozen:
             row["frozen"] = "by the issuer"
         if holding in self.q.deposits:

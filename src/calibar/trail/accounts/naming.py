@@ -2,7 +2,8 @@
 
 The index is the log's as the chain counts it (`hash:12`), or `value`, `internal-N` (its place in the trace), `fee`,
 `burnt-fee`, and for the few others that no log says their kind (`burn-N`, `reward-N`, `mint-N`); a TRC-10 token's ends
-in `-trc10`. What belongs to no transaction is `block-HEIGHT:N`, its place in the block.
+in `-trc10`. Where a case does not know a log's index, it counts: `unknown-1`. What belongs to no transaction is
+`block-HEIGHT:N`, its place in the block.
 """
 
 from __future__ import annotations
@@ -48,7 +49,8 @@ def transfer_name(snapshot: AccountSnapshot, transfer: int) -> str:
         return f"block-{snapshot.height_of(block)}:{transfer - int(snapshot['blocks.first_transfer'][block])}"
     kind, position = int(snapshot["transfers.kind"][transfer]), int(snapshot["transfers.position"][transfer])
     asset = int(snapshot["assets.byte"].reshape(-1, 21)[int(snapshot["transfers.asset"][transfer]), 0])
-    place = _PLACES.get(kind) or (str(position) if asset == CONTRACT else f"{_WORDS.get(kind, 'other')}-{position}")
+    number = str(position) if position >= 0 else f"unknown-{-position}"
+    place = _PLACES.get(kind) or (number if asset == CONTRACT else f"{_WORDS.get(kind, 'other')}-{number}")
     return f"{snapshot.tx_hash(tx)}:{place}{'-trc10' if asset == TRC10 else ''}"
 
 

@@ -121,6 +121,8 @@ def _incomplete(snapshot: AccountSnapshot, holdings: I64, limit: int) -> NDArray
     On an island all, but of a token whose contract was made on it. Of the chain's own coin all, where the transfers
     inside calls were not reported, or who had what before block 0 is not known.
     """
+    if (unknown := snapshot.unknown_openings(holdings)) is not None:
+        return unknown
     asset = snapshot["holdings.asset"][holdings]
     kinds = snapshot["assets.byte"].reshape(-1, 21)[:, 0]
     bad = np.full(snapshot.counts["assets"], snapshot.manifest.island)

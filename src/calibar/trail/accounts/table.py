@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from calibar.trail.accounts.words import quantity, word
+from calibar.trail.caveats import caveats
 from calibar.trail.words import Language, plain
 
 if TYPE_CHECKING:
@@ -92,6 +93,8 @@ def show(
             if asset in assets:
                 console.print(Text(equation(label, assets[asset], decimals, language)), soft_wrap=True)
         console.print()
+    for caveat in caveats(trail):
+        console.print(Text(caveat[language]), soft_wrap=True)
 
 
 def _warn(trail: Mapping[str, Any], asset: str, console: Console, language: Language) -> None:

@@ -37,7 +37,7 @@ def trace(references: Sequence[str], snapshot: AccountSnapshot, policy: Policy) 
         raise UsageError("nothing to trace: name at least one REF")
     if policy.direction == "backward":
         return trace_backward(references, snapshot, policy)
-    blocks = snapshot.blocks_as_of(policy.as_of)
+    blocks, as_of = snapshot.as_of(policy.as_of)
     limit = int(snapshot["blocks.first_transfer"][blocks])
     asset = asset_asked(snapshot, policy.asset)
     resolved = [resolve(text, snapshot, limit, asset) for text in references]
@@ -65,7 +65,7 @@ def trace(references: Sequence[str], snapshot: AccountSnapshot, policy: Policy) 
         found = _without_linked(conversions(snapshot, limit, owners), links_found)
     _check_labelled(question)
     venues = {transfer: c.venue for c in found for transfer in (*c.given, *c.received)}
-    return build(question, blocks, links, by, venues)
+    return build(question, blocks, as_of, links, by, venues)
 
 
 def _reached(snapshot: AccountSnapshot, question: Question) -> set[int]:

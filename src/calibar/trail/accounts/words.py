@@ -24,6 +24,7 @@ _ES: Final = {
     "min-amount": "menos que el mínimo",
     "deposit": "dirección de depósito de un cliente",
     "incomplete history": "historial incompleto",
+    "not looked at": "no se miró",
     "exchanged": "pagado en una conversión",
     "frozen": "congelado por el emisor",
     "asset": "activo",

@@ -60,7 +60,7 @@ def is_here(text: str) -> bool:
     if "://" not in text:
         return True
     try:
-        host = urlsplit(text).hostname or ""
+        host = urlsplit(text.partition("+")[2] if "+" in text.partition("://")[0] else text).hostname or ""
         return host == "localhost" or ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False

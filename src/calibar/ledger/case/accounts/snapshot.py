@@ -1,0 +1,141 @@
+"""A case on an account chain as a ledger: the same tables and questions as a chain's, of what the case has."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import weakref
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from calibar.chains.facts import CONTRACT, TRC10
+from calibar.chains.remote.transfers_told import Asset
+from calibar.errors import UsageError
+from calibar.ledger.accounts.ingest import append
+from calibar.ledger.accounts.snapshot import AccountSnapshot
+from calibar.ledger.accounts.writer import AccountWriter
+from calibar.ledger.case.accounts.laying import laid_out
+from calibar.ledger.case.accounts.state import AccountState
+
+
+class CaseAccountSnapshot(AccountSnapshot):
+    """A case's facts at one moment, laid out in a temporary ledger that goes with this."""
+
+    def __init__(self, folder: Path, state: AccountState) -> None:
+        """Lay the facts out. Raises ChainError where they contradict each other."""
+        self.case_folder, self.state = folder, state
+        temporary = Path(tempfile.mkdtemp(prefix="calibar-case-"))
+        weakref.finalize(self, shutil.rmtree, temporary, ignore_errors=True)
+        laid_in = temporary / "ledger"
+        self._heights: list[int | None] = []
+        with AccountWriter(laid_in, state.chain) as writer:
+            writer.commit(island=True, base=0)
+            for laid in laid_out(state):
+                append(writer, laid.facts)
+                self._heights.append(laid.height)
+            writer.commit()
+        super().__init__(laid_in)
+        self._whole: dict[int, bool] = {}
+
+    @property
+    def is_case(self) -> bool:
+        """Whether it holds single transactions rather than whole blocks."""
+        return True
+
+    @property
+    def place(self) -> Path:
+        """Where it is, for messages."""
+        return self.case_folder
+
+    def is_current(self) -> bool:
+        """It never changes."""
+        return True
+
+    def height_of(self, block: int) -> int | None:
+        """Number of the block in that row; None where no server said it."""
+        return self._heights[block]
+
+    def tip(self) -> tuple[int | None, str | None]:
+        """Height and hash of the last block that a server named."""
+        top = max(self.state.newest.values(), key=lambda newest: newest.height, default=None)
+        if top is None:
+            return None, None
+        return top.height, None if top.hash is None else self._hex(top.hash)
+
+    def blocks_as_of(self, height: int | None) -> int:
+        """How many blocks are looked at: those whose height is not above it, and those without one before them."""
+        if not self._heights:
+            raise UsageError(f"the case in {self.case_folder} has no transfers yet; fetch some first")
+        if height is None:
+            return len(self._heights)
+        if not 0 <= height <= self.state.tip:
+            raise UsageError(
+                f"--as-of {height} is outside the case, which knows the chain up to height {self.state.tip}"
+            )
+        last = [row for row, known in enumerate(self._heights) if known is not None and known <= height]
+        if not last:
+            raise UsageError(f"the case in {self.case_folder} has nothing in a block up to {height}")
+        return last[-1] + 1
+
+    def as_of(self, height: int | None) -> tuple[int, int | None]:
+        """How many blocks are looked at, and up to which height."""
+        return self.blocks_as_of(height), (
+            self.state.tip if self.state.tip >= 0 else None
+        ) if height is None else height
+
+    def asset_told(self, asset: int) -> Asset:
+        """An asset as servers are asked about it."""
+        row = bytes(self["assets.byte"][asset])
+        if row[0] == CONTRACT:
+            return Asset(contract=row[1:])
+        return Asset(number=int.from_bytes(row[1:])) if row[0] == TRC10 else Asset()
+
+    def is_whole(self, holding: int) -> bool:
+        """Whether all that a holding ever moved is known: a server lists it, and it leaves what it is said to have."""
+        if holding not in self._whole:
+            address = self.address_bytes(int(self["holdings.address"][holding]))
+            asset = self.asset_told(int(self["holdings.asset"][holding]))
+            self._whole[holding] = self.state.is_listed(address, asset) and bool(self.who_says_it_has(holding))
+        return self._whole[holding]
+
+    def who_says_it_has(self, holding: int) -> list[str]:
+        """Servers by whose word a holding has what its transfers leave."""
+        address = self.address_bytes(int(self["holdings.address"][holding]))
+        asset = self.asset_told(int(self["holdings.asset"][holding]))
+        said = self.state.holdings.get((address, asset), {})
+        return sorted(
+            place
+            for place, one in said.items()
+            if (one.height is None or one.height >= self.state.tip_of(place))
+            and one.amount == self._left_at(holding, one.height)
+        )
+
+    def _left_at(self, holding: int, height: int | None) -> int:
+        top = height is None or height >= max((h for h in self._heights if h is not None), default=-1)
+        return self.balance_after(holding, len(self._heights) if top else self.blocks_as_of(height))
+
+    def unknown_openings(self, holdings: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Of which holdings the history is not known whole."""
+        return np.array([not self.is_whole(holding) for holding in holdings.tolist()], np.bool_)
+
+    def caveats(self) -> dict[str, Any]:
+        """That it is a case, by its digest."""
+        return {"case": self.digest}
+
+    def info(self) -> dict[str, Any]:
+        """What the case holds, as `calibar ledger info --json` prints it."""
+        height, tip = self.tip()
+        own = super().info()
+        for key in ("blocks", "island", "first_height", "shortfalls"):
+            del own[key]  # of whole chains
+        return own | {
+            "case": True,
+            "height": height,
+            "tip": tip,
+            "whole_holdings": sum(map(self.is_whole, range(self.counts["holdings"]))),
+            "refused": [{"place": place, "what": what} for place, what in self.state.refused],
+            "servers": self.state.servers(),
+        }

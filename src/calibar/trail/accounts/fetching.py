@@ -1,0 +1,268 @@
+"""Fetch what a trail on an account chain needs, as it advances: the histories of addresses that labelled value reaches.
+
+An address's history in an asset is asked for, and what the address has; where they do not agree, it is not whole, and
+the trail stops there. Blocks of the trail's steps are asked for whole where a node is among the servers: then they are
+proven, and exchanges in them are seen.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Final
+
+from calibar.chains.bitcoin.sources.told import Refusal
+from calibar.chains.remote.transfers_told import (
+    Asset,
+    BlockQuestion,
+    Class,
+    Explorer,
+    HoldingQuestion,
+    MovementsQuestion,
+    NewestQuestion,
+    Question,
+    TransactionQuestion,
+)
+from calibar.errors import AddressError, ChainError, DecodeError, UsageError
+from calibar.ledger.case.accounts.snapshot import CaseAccountSnapshot
+from calibar.ledger.case.accounts.state import classes_of
+from calibar.ledger.case.case import Case, Lie
+from calibar.trail.accounts.trace import trace
+from calibar.trail.fetching import REORGANISATION, Limits, Progress, Report
+from calibar.trail.policy import Policy
+
+_HASH: Final = re.compile(r"(?:0x)?([0-9a-fA-F]{64})(?::.*)?")
+_EVERYTHING: Final[dict[str, tuple[Class, ...]]] = {
+    "ethereum": ("value", "internal", "token"),
+    "tron": ("value", "token", "trc10"),
+}
+Wanted = tuple[bytes, Asset]
+
+
+class AccountFetcher:
+    """Asks servers in turn, and a case keeps what they answer."""
+
+    def __init__(
+        self,
+        case: Case,
+        sources: Sequence[Explorer],
+        limits: Limits | None = None,
+        progress: Progress | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Raises UsageError where there is no server, or one of another chain."""
+        if not sources:
+            raise UsageError("name a server to fetch from: --source URL")
+        self.case, self.state, self.sources = case, case.accounts, list(sources)
+        self.limits = limits or Limits()
+        self.report = Report()
+        self._say = progress or (lambda *_: None)
+        self._clock, self._began = clock, clock()
+        self._known, self._lies, self._left = self._size(), len(case.lies), len(self.state.left)
+        self._asked: set[Wanted] = set()
+        self._listed: set[Wanted] = set()
+        """Whose balances, and whose histories were asked for."""
+
+    def _size(self) -> int:
+        return len({row.txid for _, rows in self.state.listings for row in rows})
+
+    # Asking.
+
+    def ask(self, questions: Iterable[Question]) -> dict[Question, str]:
+        """Ask servers in turn until each question has an answer; those without, and why."""
+        pending, why = list(dict.fromkeys(questions)), dict[Question, str]()
+        for source in list(self.sources):
+            if not pending:
+                break
+            answered: set[Question] = set()
+            try:
+                for question, told in source.ask(pending):
+                    if isinstance(told, Refusal):
+                        why.setdefault(question, told.why)
+                    else:
+                        answered.add(question)
+            except (DecodeError, ChainError) as error:
+                self._lie(source.place, str(error))
+            except UsageError as error:
+                self._lie(source.place, str(error))
+                self.sources.remove(source)
+                if not self.sources:
+                    raise
+            everybody = self.limits.cross_check and any(isinstance(q, MovementsQuestion) for q in pending)
+            if not everybody:
+                pending = [question for question in pending if question not in answered]
+        self.report.lies = self.case.lies[self._lies :]
+        self.report.left = [name.hex() for name in self.state.left[self._left :]]
+        self.report.transactions = self._size() - self._known
+        return {question: why.get(question, "no server told it") for question in pending}
+
+    def _lie(self, place: str, what: str) -> None:
+        self.case.lies.append(Lie(place, what))
+
+    def begin(self) -> None:
+        """Learn each server's last block."""
+        for source in list(self.sources):
+            try:
+                list(source.ask([NewestQuestion()]))
+            except (DecodeError, UsageError) as error:
+                self._lie(source.place, str(error))
+                if isinstance(error, UsageError):
+                    self.sources.remove(source)
+        self.report.lies = self.case.lies[self._lies :]
+        if not self.sources:
+            raise UsageError("; ".join(f"{lie.place}: {lie.what}" for lie in self.report.lies))
+
+    # What REFs name.
+
+    def references(self, references: Sequence[str], only: Asset | None = None) -> None:
+        """Fetch what REFs name: a transaction, or all that an address moved. Raises UsageError for one unknown."""
+        for text in references:
+            name = text.partition("=")[0]
+            if match := _HASH.fullmatch(name):
+                txid = bytes.fromhex(match[1])
+                refused = self.ask([TransactionQuestion(txid)])
+                if refused and not any(row.txid == txid for _, rows in self.state.listings for row in rows):
+                    raise UsageError(f"{name}: {next(iter(refused.values()))}; check it, or name another server")
+                continue
+            address = self._address(name)
+            if only is not None:
+                self._history([(address, only)])
+            else:
+                family = self.state.chain.partition(":")[0]
+                self._listings([(address, what, None) for what in _EVERYTHING[family]], name)
+            if not any(address in (row.sender, row.recipient) for _, rows in self.state.listings for row in rows):
+                why = "; ".join(dict.fromkeys(self.report.unanswered.values())) or "no server knows a transfer of it"
+                raise UsageError(f"{name}: {why}")
+        self.case.commit()
+
+    def _address(self, text: str) -> bytes:
+        try:
+            if self.state.chain.startswith("tron:"):
+                from calibar.chains.tron.address import parse  # noqa: PLC0415
+
+                return parse(text)
+            from calibar.chains.ethereum.address import decode  # noqa: PLC0415
+
+            return decode(text)
+        except AddressError as error:
+            raise UsageError(f"{error}; a REF is an address, a transaction's hash or hash:index") from None
+
+    def _listings(self, wanted: list[tuple[bytes, Class, Asset | None]], name: str) -> None:
+        questions = [MovementsQuestion(address, what, self.limits.history, 0, asset) for address, what, asset in wanted]
+        for question, why in self.ask(questions).items():
+            assert isinstance(question, MovementsQuestion)  # noqa: S101
+            self.report.unanswered[f"{name} ({question.what})"] = why
+
+    def _history(self, wanted: Sequence[Wanted]) -> None:
+        """Ask what addresses have of an asset, and for all that they moved of it: where it was listed before, only the
+        second time, when what they have has shown that it is not all."""
+        questions: list[Question] = []
+        for address, asset in wanted:
+            only = asset if asset.contract is not None else None
+            if (address, asset) in self._asked or not self.state.is_listed(address, asset):
+                listings = classes_of(asset, self.state.chain)
+                questions += [MovementsQuestion(address, what, self.limits.history, 0, only) for what in listings]
+                self._listed.add((address, asset))
+            questions.append(HoldingQuestion(address, asset))
+        for question, why in self.ask(questions).items():
+            if isinstance(question, MovementsQuestion | HoldingQuestion):
+                listing = question.what if isinstance(question, MovementsQuestion) else "balance"
+                self.report.unanswered[f"{self._name(question.address)} ({listing})"] = why
+        self._asked.update(wanted)
+        self.case.commit()
+
+    def _name(self, address: bytes) -> str:
+        if self.state.chain.startswith("tron:"):
+            from calibar.chains.tron.address import to_base58  # noqa: PLC0415
+
+            return to_base58(address)
+        from calibar.chains.ethereum.address import encode  # noqa: PLC0415
+
+        return encode(address)
+
+    # Trails.
+
+    def trail(self, references: Sequence[str], policy: Policy) -> CaseAccountSnapshot:
+        """Fetch until labelled value rests where histories are whole, or a limit is reached."""
+        self.references(references, self._asset(policy.asset))
+        proven, looked = set[int](), set[bytes]()
+        while True:
+            snapshot = self.case.account_snapshot()
+            document = trace(references, snapshot, policy).document
+            frontier = self._frontier(snapshot, document)
+            if (ended := self._limit()) is not None and frontier:
+                self.report.ended = ended
+                break
+            blocks = self._unproven(document) - proven
+            unplaced = self._unplaced(document) - looked
+            if not (frontier or blocks or unplaced):
+                break
+            self.report.rounds += 1
+            self._say("transactions", self._size(), self.limits.transactions)
+            if frontier:
+                self._history(frontier)
+            else:
+                proven |= blocks
+                looked |= unplaced
+                self.ask(BlockQuestion(height) for height in sorted(blocks))
+                self.ask(TransactionQuestion(txid) for txid in sorted(unplaced))
+                self.case.commit()
+        self._say_what_is_not_whole(snapshot, document)
+        return snapshot
+
+    def _asset(self, name: str | None) -> Asset | None:
+        if name is None:
+            return None
+        if name == "native":
+            return Asset()
+        if name.startswith("trc10:") and name[6:].isdecimal():
+            return Asset(number=int(name[6:]))
+        return Asset(contract=self._address(name))
+
+    def _frontier(self, snapshot: CaseAccountSnapshot, document: Any) -> list[Wanted]:
+        """Whose histories labelled value makes worth asking for, and nobody was asked yet."""
+        found: list[Wanted] = []
+        for row in document["holdings"]:
+            asset = snapshot.find_asset(row["asset"])
+            if row["reason"] in ("not looked at", "incomplete history") and asset is not None:
+                wanted = (snapshot.read_address(row["account"]), snapshot.asset_told(asset))
+                if wanted not in self._listed:
+                    found.append(wanted)
+        return list(dict.fromkeys(found))
+
+    def _unproven(self, document: Any) -> set[int]:
+        """Heights of steps in blocks that are not known whole, or that another branch may have taken since; where no
+        node is asked, none."""
+        if not any(source.kind == "node" for source in self.sources):
+            return set()
+        heights = {step["height"] for step in document["steps"] if step["height"] is not None}
+        settled = self.state.tip - REORGANISATION
+        return {height for height in heights if height not in self.state.blocks or height > settled}
+
+    def _unplaced(self, document: Any) -> set[bytes]:
+        """Transactions of steps of which no server said which log it was: asked for by themselves."""
+        return {
+            bytes.fromhex(step["txid"].removeprefix("0x"))
+            for step in document["steps"]
+            if "unknown-" in step["transfer"] and step["txid"] is not None
+        }
+
+    def _limit(self) -> str | None:
+        if self._size() >= self.limits.transactions:
+            return f"the limit of {self.limits.transactions} transactions"
+        if self.limits.seconds is not None and self._clock() - self._began > self.limits.seconds:
+            return f"the limit of {self.limits.seconds:g} seconds"
+        return None
+
+    def _say_what_is_not_whole(self, snapshot: CaseAccountSnapshot, document: Any) -> None:
+        for row in document["holdings"]:
+            if row["reason"] not in ("not looked at", "incomplete history"):
+                continue
+            name = f"{row['account']} of {row['asset']}"
+            asset = snapshot.find_asset(row["asset"])
+            if name in self.report.unanswered or asset is None:
+                continue
+            told = self.state.holdings.get((snapshot.read_address(row["account"]), snapshot.asset_told(asset)), {})
+            said = ", ".join(f"{place} {one.amount}" for place, one in told.items()) or "nobody says what it has"
+            self.report.unanswered[name] = f"its history is not known whole: it leaves {row['value']}; {said}"
