@@ -124,7 +124,7 @@ def _bare(chain: Chain, kept: Path) -> float:
     asked = [json.loads(json.loads(line)["request"]) for line in kept.open("rb")]
     with socket.create_connection(("127.0.0.1", chain.electrum_port)) as server, server.makefile("rwb") as line:
         asked.insert(0, {"method": "server.version", "params": ["bench", ["1.4", "1.7"]]})
-        begun = time.perf_counter()
+        begun, refused = time.perf_counter(), 0
         for start in range(0, len(asked), IN_FLIGHT):
             part = asked[start : start + IN_FLIGHT]
             for number, question in enumerate(part):
@@ -133,8 +133,9 @@ def _bare(chain: Chain, kept: Path) -> float:
             answered = 0
             while answered < len(part):
                 message = json.loads(line.readline())
-                assert "error" not in message, message["error"]
+                refused += "error" in message
                 answered += "id" in message  # others are notices
+        assert refused <= 1, "the server answers other requests than Calíbar asked"  # it may not tell of spenders
         return time.perf_counter() - begun
 
 

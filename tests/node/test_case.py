@@ -125,6 +125,18 @@ def test_a_services_address_is_refused_with_the_choices(stolen: Stolen, tmp_path
         fetched(stolen, tmp_path / "case", stolen.known.service, limits=Limits(history=10))
 
 
+def test_as_of_an_earlier_height_a_later_spend_proves_that_the_coin_lay_still(
+    stolen: Stolen, full: calibar.Ledger, tmp_path: Path
+) -> None:
+    reference, height = stolen.known.stolen.ref, stolen.known.heights[stolen.known.peels[5].txid]
+    report = fetched(stolen, tmp_path / "case", reference, policy=Policy(as_of=height))
+    assert report.rounds < 30
+    case = calibar.open(tmp_path / "case").trace(reference, as_of=height)
+    assert compared(dict(case.document)) == compared(dict(full.trace(reference, as_of=height).document))
+    (last,) = [row for row in case.holdings if row["coin"] == stolen.known.rest[5].ref]
+    assert "reported" not in last  # nobody's word: what spends it later is proven
+
+
 def test_limits_end_a_trail_and_what_was_not_looked_at_is_listed(stolen: Stolen, tmp_path: Path) -> None:
     report = fetched(stolen, tmp_path / "case", stolen.known.stolen.ref, limits=Limits(transactions=10))
     assert report.ended == "the limit of 10 transactions"

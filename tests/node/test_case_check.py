@@ -58,11 +58,11 @@ def test_an_honest_servers_case_is_sound_and_the_chain_says_the_same(full_ledger
 
 
 def rewritten(case: Path, to: Path, method: str, change: Callable[[str], str], *, honest_sum: bool = True) -> Path:
-    """A copy of a case in which the first answer to a method is another, with its checksum where `honest_sum`."""
+    """A copy of a case in which the longest answer to a method is another, with its checksum where `honest_sum`."""
     shutil.copytree(case, to)
     path = to / "responses.jsonl"
     rows = [json.loads(line) for line in path.read_text("utf-8").splitlines()]
-    row = next(row for row in rows if method in row["request"])
+    row = max((row for row in rows if method in row["request"]), key=lambda row: len(row["text"]))
     row["text"] = change(row["text"])
     if honest_sum:
         row["sha256"] = hashlib.sha256(row["text"].encode()).hexdigest()

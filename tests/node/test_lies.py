@@ -68,7 +68,7 @@ def told(stolen: Stolen, folder: Path, *sources: str, reference: str = "", **opt
 
 
 def headers(change: Callable[[bytearray], None]) -> Callable[[Any], Any]:
-    """Alter the header of height 50 in an answer with headers."""
+    """Alter the fifty-first header in an answer with headers."""
 
     def tell(result: Any) -> Any:
         rows = result.get("headers") or [result["hex"][at : at + 160] for at in range(0, len(result["hex"]), 160)]
@@ -124,15 +124,15 @@ TABLE: dict[str, tuple[Callable[[str, list[Any], Any], Any], str]] = {
     ),
     "a block's header without work": (
         once(asked("blockchain.block.headers"), headers(_no_work)),
-        "the header of height 50 has no proof of work",
+        "has no proof of work",
     ),
     "a header that claims less work than the network allows": (
         once(asked("blockchain.block.headers"), headers(_easier)),
-        "the header of height 50 claims a difficulty",
+        "claims a difficulty",
     ),
     "a header that follows no other": (
         once(asked("blockchain.block.headers"), headers(_other_parent)),
-        "the header of height 50 does not follow the one before it",
+        "does not follow the one before it",
     ),
     "another chain's tip": (
         once(asked("blockchain.headers.subscribe"), lambda r: {**r, "hex": BITCOIN}),

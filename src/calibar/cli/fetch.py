@@ -17,7 +17,17 @@ if TYPE_CHECKING:
     from calibar.trail.fetching import Report
     from calibar.trail.policy import Policy
 
-SOURCE_OPTIONS = ("sources", "network", "known", "cross_check", "most", "max_transactions", "stated", "max_seconds")
+SOURCE_OPTIONS = (
+    "sources",
+    "network",
+    "known",
+    "cross_check",
+    "most",
+    "max_transactions",
+    "prove",
+    "stated",
+    "max_seconds",
+)
 """Names of the options that `source_options` adds."""
 _KNOWN = re.compile(r"([0-9]{1,9}):([0-9a-fA-F]{64})")
 
@@ -33,6 +43,7 @@ def source_options(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option(
             "--max-transactions", type=click.IntRange(min=1), metavar="N", help="Stop at N transactions; else 5000."
         ),
+        click.option("--prove", type=click.IntRange(min=0), metavar="N", help="Prove N account blocks; else 100."),
         click.option("--stated", multiple=True, metavar="NAME=VALUE", help="What a CSV file does not say itself."),
         click.option("--max-seconds", type=click.FloatRange(min=0), metavar="S", help="Stop after S seconds."),
     )):  # fmt: skip
@@ -50,6 +61,7 @@ def fetch_into(folder: Path, references: tuple[str, ...], policy: Policy | None,
         transactions=options.pop("max_transactions") or defaults.transactions,
         seconds=options.pop("max_seconds"),
         history=options.pop("most") or MOST,
+        blocks=defaults.blocks if (prove := options.pop("prove")) is None else prove,
         cross_check=options.pop("cross_check"),
     )
     known = dict(map(_known_block, options.pop("known")))

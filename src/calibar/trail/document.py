@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from calibar.canonical import canonical
 from calibar.kernels import turns
 from calibar.kernels.cuts import CLEAN
 from calibar.kernels.scripts import OP_RETURN
@@ -37,9 +38,7 @@ class Trail:
 
     def json(self) -> bytes:
         """RFC 8785 canonical bytes: same inputs, same bytes."""
-        import rfc8785  # noqa: PLC0415
-
-        return rfc8785.dumps(dict(self.document))
+        return canonical(self.document)
 
     @property
     def digest(self) -> str:
@@ -95,9 +94,7 @@ class Trail:
 
 def digest_of(document: Mapping[str, Any]) -> str:
     """SHA-256 of a trail's canonical document, whoever wrote it."""
-    import rfc8785  # noqa: PLC0415
-
-    return hashlib.sha256(rfc8785.dumps({k: v for k, v in document.items() if k not in VERSION_KEYS})).hexdigest()
+    return hashlib.sha256(canonical({k: v for k, v in document.items() if k not in VERSION_KEYS})).hexdigest()
 
 
 def build(
@@ -144,6 +141,8 @@ class _Builder:
     def __init__(self, snapshot: Snapshot, policy: Policy, as_of: int | None, sources: Sources, walked: Walk) -> None:
         self.snapshot, self.policy, self.rows, self.walk = snapshot, policy, sources, walked
         self.as_of = as_of
+        self.names: dict[int, str] = {}
+        self.rests: dict[int, dict[str, Any]] = {}
         self.record = {coin: i for i, coin in enumerate(walked.coin.tolist())}
         self.born: dict[int, dict[int, int]] = {}
         for coin, label, amount in zip(
@@ -250,15 +249,22 @@ class _Builder:
         return self.named(coin) | self.traced(self.carried(coin), without=self.born.get(coin))
 
     def named(self, coin: int) -> dict[str, Any]:
-        snapshot = self.snapshot
+        snapshot, address = self.snapshot, int(self.snapshot["coins.address"][coin])
+        if address not in self.names:
+            self.names[address] = snapshot.address_name(address)
         return {
             "coin": snapshot.coin_name(coin),
-            "address": snapshot.address_name(int(snapshot["coins.address"][coin])),
+            "address": self.names[address],
             "value": int(snapshot["coins.value"][coin]),
         }
 
     def resting(self, record: int, coin: int) -> dict[str, Any]:
         """State and reason of a coin that did not go on. What nobody was asked about is not held: it is unknown."""
+        if coin not in self.rests:
+            self.rests[coin] = self._resting(record, coin)
+        return self.rests[coin]
+
+    def _resting(self, record: int, coin: int) -> dict[str, Any]:
         fate = int(self.walk.fate[record])
         state, reason = "held" if fate == turns.HELD else "stopped", self.reason(record, coin)
         if not self.snapshot.is_case or reason != "unspent":
@@ -267,7 +273,7 @@ class _Builder:
         if said is None:
             return {"state": "stopped", "reason": "not looked at"}
         pending = self.snapshot.pending_spender(coin)
-        found = {"state": state, "reason": reason, "reported": said}
+        found = {"state": state, "reason": reason} | ({"reported": said} if said else {})
         return found if pending is None else found | {"pending": pending}
 
     def reason(self, record: int, coin: int) -> str:

@@ -38,6 +38,8 @@ REORGANISATION: Final = 100
 MOST: Final = 1000
 """Transactions of an address; one with more is a service's."""
 _AT_ONCE: Final = 2000
+_PASSES: Final = 3
+"""How often missing headers are asked for in a row: what came in the wrong order leads somewhere the next time."""
 _TRIED: Final = 5
 """Outputs of a transaction whose histories are tried for its height."""
 Progress = Callable[[str, int, int], None]
@@ -51,6 +53,8 @@ class Limits:
     """Transactions in the case, those that only show values included."""
     seconds: float | None = None
     history: int = MOST
+    blocks: int = 100
+    """Account chains: blocks of a trail's steps that are asked for whole, to prove the steps."""
     cross_check: bool = False
     """Ask every server what it says of spends and histories, and believe the one that shows more."""
 
@@ -94,6 +98,8 @@ class Fetcher:
         self._known = len(self.state.transactions)
         self._lies = len(case.lies)
         self._given_up: set[Outpoint] = set()
+        self._advanced: set[Outpoint] = set()
+        """Coins that were asked about: not a second time in one fetch."""
 
     # Asking.
 
@@ -154,31 +160,34 @@ class Fetcher:
         if not self.state.tips:
             lies = "; ".join(f"{lie.place}: {lie.what}" for lie in self.case.lies[self._lies :])
             raise UsageError(f"no server named its last block ({lies or 'no answer'}); name another")
+        self._headers()
         for source in list(self.sources):
             self._follow_branch(source)
-        self._headers()
         self.report.left = [name[::-1].hex() for name in self.state.left]
 
     def _follow_branch(self, source: Source) -> None:
-        """Where a server's last block does not follow what is known, ask for its branch: more work wins."""
-        stray = self.state.strays.pop(source.place, None)
-        if stray is None:
+        """Where a server's last block is not the chain's, ask for its branch: more work wins."""
+        height, header = self.state.strays.get(source.place, (-1, b""))
+        chain = self.state.chain
+        if height <= chain.highest or chain.headers.get(height) == header:
             return
-        height, header = stray
-        chain, before = self.state.chain, len(self.case.lies)
-        for first in (min(chain.top, height), max(0, min(chain.top, height) - REORGANISATION)):
-            self._ask_one(source, [HeadersQuestion(first, height - first + 1)], {}, everybody=True)
-            if chain.headers.get(height) == header:
-                del self.case.lies[before:]  # the first answer did not follow what was known, and need not
-                return
-        self._lie(source.place, f"its last block, {height}, is on no branch with more work")
+        first = max(chain.highest + 1, min(chain.top, height) - REORGANISATION)
+        self._ask_one(source, [HeadersQuestion(first, height - first + 1)], {}, everybody=True)
 
     def _headers(self) -> None:
-        wanted = self.state.waiting() | set(self.state.tips.values())
-        runs = self.state.chain.missing(wanted)
-        if runs:
+        """Ask for the headers that lead from what waits, and from the last blocks named, to known blocks."""
+        chain = self.state.chain
+        tips = {self.state.tips[source.place] for source in self.sources if source.place in self.state.tips}
+        last = max(tips, default=-1)
+        for _ in range(_PASSES):
+            runs = chain.missing(tips | {height for height in self.state.waiting() if height <= last})
+            if not runs:
+                return
             self._say("headers", 0, sum(count for _, count in runs))
+            before = len(chain.headers)
             self.ask(HeadersQuestion(first, count) for first, count in runs)
+            if len(chain.headers) == before:
+                return
 
     # Transactions.
 
@@ -286,13 +295,15 @@ class Fetcher:
         coins, as_of = resting(references, snapshot, policy)
         for coin in coins:
             name = snapshot.outpoint(coin)
-            if name not in self._given_up and snapshot.who_says_unspent(coin, as_of) is None:
+            unknown = name not in self._given_up and name not in self._advanced
+            if unknown and snapshot.who_says_unspent(coin, as_of) is None:
                 found[name] = snapshot.script_of_coin(coin)
         return found
 
     def _advance(self, frontier: dict[Outpoint, bytes]) -> None:
         """Ask the servers in turn what spends the coins: the next one where what one told leads nowhere."""
         left, why = dict(frontier), dict[Question, str]()
+        self._advanced.update(frontier)
         for source in list(self.sources):
             asked = frontier if self.limits.cross_check else left
             if not asked:
@@ -328,7 +339,7 @@ class Fetcher:
         state = self.state
         spender = state.spender_of(coin)
         resting_by = state.looked_at(coin, sha256(script).digest())
-        return spender in state.places or max(resting_by.values(), default=-1) >= state.tip
+        return spender in state.places or max(resting_by.values(), default=-1) >= max(state.tip, 0)
 
     def _note_hidden(self, coin: Outpoint, script: bytes) -> None:
         """Servers whose word was that nothing spends a coin, of which another showed what does."""

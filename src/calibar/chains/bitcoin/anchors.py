@@ -1,7 +1,8 @@
 """Blocks that are taken as part of the chain without proof: what headers must lead to, forwards or backwards.
 
-Source: Bitcoin Core, `src/kernel/chainparams.cpp` (checkpoints and `defaultAssumeValid` of its releases). Anybody can
-compare them with a node of his own.
+Source: Bitcoin Core, `src/kernel/chainparams.cpp` (checkpoints and `defaultAssumeValid` of its releases), and four
+between them (350,000, 400,000, 800,000, 841,776) that other software names alike. Anybody can compare them with a node
+of his own.
 """
 
 from __future__ import annotations
@@ -25,6 +26,8 @@ _MORE: Final[dict[str, dict[int, str]]] = {
         250_000: "000000000000003887df1f29024b06fc2200b55f8af8f35453d7be294df2d214",
         279_000: "0000000000000001ae8c72a0b0c301f67e3afca10e819efa9041e458e9bd7e40",
         295_000: "00000000000000004d9b4ef50f0f9d686fd69db2e03af35a100370c64632a983",
+        350_000: "0000000000000000053cf64f0400bb38e0c4b3872c38795ddde27acb40a112bb",
+        400_000: "000000000000000004ec466ce4732fe6f1ed1cddc2ed4b328fff5224276e3f6f",
         453_354: "00000000000000000013176bf8d7dfeab4e1db31dc93bc311b436e82ab226b90",
         477_890: "0000000000000000003b9ce759c2a087d52abc4266f8f4ebd6d768b89defa50a",
         506_067: "0000000000000000005214481d2d96f898e3d5416e43359c145944a909d242e0",
@@ -35,6 +38,8 @@ _MORE: Final[dict[str, dict[int, str]]] = {
         691_719: "00000000000000000008a89e854d57e5667df88f1cdef6fde2fbca1de5b639ad",
         724_466: "000000000000000000052d314a259755ca65944e68df6b12a067ea8f1f5a7091",
         751_565: "00000000000000000009c97098b5295f7e5f183ac811fb5d1534040adb93cabd",
+        800_000: "00000000000000000002a7c4c1e48d76c5a37902165a270156b7a8d72728a054",
+        841_776: "00000000000000000000a174eebf5b9df9b9ebf062cc3c503a2024e7d9a618b6",
         886_157: "00000000000000000001b658dd1120e82e66d2790811f89ede9742ada3ed6d77",
         912_683: "00000000000000000000611fd22f2df7c8fbd0688745c3a6c3bb5109cc2a12cb",
         938_343: "00000000000000000000ccebd6d74d9194d8dcdc1d177c478e094bfad51ba5ac",

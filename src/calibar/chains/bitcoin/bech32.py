@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from enum import IntEnum
+from functools import reduce
+from operator import xor
 from typing import Final
 
 from calibar.errors import AddressError
@@ -124,13 +126,14 @@ def _refuse_mixed_case(text: str) -> None:
     )
 
 
+_FOLDED: Final = tuple(
+    reduce(xor, (generator for i, generator in enumerate(_GENERATOR) if top >> i & 1), 0) for top in range(32)
+)
+"""What the five bits that leave at the top put back, for each of their values."""
+
+
 def _step(remainder: int) -> int:
-    top = remainder >> 25
-    remainder = (remainder & 0x1FFFFFF) << 5
-    for i, generator in enumerate(_GENERATOR):
-        if top >> i & 1:
-            remainder ^= generator
-    return remainder
+    return (remainder & 0x1FFFFFF) << 5 ^ _FOLDED[remainder >> 25]
 
 
 def _remainder(hrp: str, values: Iterable[int]) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import cache
+from functools import cache, lru_cache
 from typing import Final, TypeAlias
 
 from calibar.chains.ethereum.keccak import keccak256
@@ -31,6 +31,7 @@ Point: TypeAlias = tuple[int, int, int]
 _INFINITY: Final = (0, 1, 0)
 
 
+@lru_cache(maxsize=1 << 15)  # what a case keeps is read more than once
 def recover(digest: bytes, r: int, s: int, parity: int) -> bytes:
     """The 20 bytes of the signer's address. Raises DecodeError where no key can have made the signature."""
     y = pow(r**3 + 7, (P + 1) // 4, P)

@@ -21,9 +21,10 @@ from calibar.errors import ChainError, DamageError, DecodeError, LedgerError, Us
 from calibar.ledger.case.accounts.snapshot import CaseAccountSnapshot
 from calibar.ledger.case.accounts.state import AccountState
 from calibar.ledger.case.headers import HeaderChain
-from calibar.ledger.case.kept import Log, read_kept
+from calibar.ledger.case.kept import LOCK, Log, read_kept
 from calibar.ledger.case.snapshot import CaseSnapshot
 from calibar.ledger.case.state import State
+from calibar.ledger.columns import sync_file
 from calibar.ledger.manifest import NAME as MANIFEST
 from calibar.ledger.manifest import sync_folder
 from calibar.ledger.store import no_space
@@ -72,6 +73,8 @@ def read_settings(folder: Path) -> Settings:
         if document.pop("format") != FORMAT:
             raise LedgerError(f"{folder} is a case of another format; use a newer Calíbar")
         settings = Settings(**document)
+        if not all(type(when) is int for when in settings.disclosed.values()):
+            raise ValueError
         _check_network(settings.network)
         known_blocks(settings)
     except FileNotFoundError:
@@ -89,6 +92,7 @@ def write_settings(folder: Path, settings: Settings) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         part = folder / f"{NAME}.part"
         part.write_text(json.dumps({"format": FORMAT, **asdict(settings)}, indent=1, sort_keys=True) + "\n", "utf-8")
+        sync_file(part)
         part.replace(folder / NAME)
         sync_folder(folder)
 
@@ -123,7 +127,7 @@ class Case:
         if (folder / MANIFEST).exists():
             raise LedgerError(f"{folder} is a full ledger, not a case; name another folder")
         if not is_case(folder):
-            if folder.exists() and any(folder.iterdir()):
+            if folder.exists() and any(path.name not in (f"{NAME}.part", LOCK) for path in folder.iterdir()):
                 raise LedgerError(f"{folder} is not empty and holds no case; name a new folder")
             _check_network(network or "mainnet")
             write_settings(folder, Settings(network or "mainnet", dict(known or {})))
@@ -198,12 +202,13 @@ class Case:
         raise LedgerError(f"{self.folder} is a case of {self.settings.network}, not of an account chain")
 
     def _take(self, exchange: Exchange) -> None:
+        before = len(self.state.refused)
         try:
             for told in _reader(exchange.kind)(exchange.request, exchange.response):
                 self.state.learn(told, exchange.place)
         except (ChainError, DecodeError) as error:
-            self.lies.append(Lie(exchange.place, str(error)))
             self.state.refused.append((exchange.place, str(error)))
+        self.lies += [Lie(place, what) for place, what in self.state.refused[before:]]
 
 
 def is_account_chain(network: str) -> bool:

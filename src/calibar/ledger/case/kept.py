@@ -64,7 +64,7 @@ def _kept(line: bytes, path: Path, number: int) -> Kept:
             raise DamageError(f"{path}: the response in line {number} is not what it was; restore the file")
         kind, place, request = (str(row[key]) for key in ("kind", "place", "request"))
         return Kept(Exchange(kind, place, request, response), int(row["time"]))
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError, binascii.Error):
+    except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError, binascii.Error):
         raise DamageError(f"{path}: line {number} is no exchange with a server; restore the file") from None
 
 

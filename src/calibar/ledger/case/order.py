@@ -10,7 +10,7 @@ from calibar.ledger.case.transactions import Transaction
 
 
 class Block(NamedTuple):
-    """Transactions of one block that the case has; or ones without a place, which stand between two blocks."""
+    """Transactions of one block that the case has; or one without a place, which stands between two blocks."""
 
     height: int | None
     transactions: list[Transaction]
@@ -26,7 +26,7 @@ def ordered(transactions: Mapping[bytes, Transaction], places: Mapping[bytes, Pl
         needed = _ancestors([transactions[txid]], transactions, waiting)
         if needed:
             at = len(blocks) - 1 if blocks and blocks[-1].height == height else len(blocks)
-            blocks.insert(at, Block(None, needed))
+            blocks[at:at] = [Block(None, [read]) for read in needed]
             waiting.difference_update(read.txid for read in needed)
         if not blocks or blocks[-1].height != height:
             blocks.append(Block(height, []))
@@ -34,7 +34,7 @@ def ordered(transactions: Mapping[bytes, Transaction], places: Mapping[bytes, Pl
     if not blocks and (
         rest := _ancestors([transactions[txid] for txid in sorted(waiting)], transactions, waiting, include=True)
     ):
-        blocks.append(Block(None, rest))
+        blocks += [Block(None, [read]) for read in rest]
     return blocks
 
 

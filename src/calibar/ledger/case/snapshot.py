@@ -105,16 +105,24 @@ class CaseSnapshot(Snapshot):
         return self.state.is_proven(bytes(self["transactions.txid"][transaction]))
 
     def who_says_unspent(self, coin: int, height: int | None) -> list[str] | None:
-        """Servers by whose word nothing spends a coin up to a height; None where nobody was asked that far."""
+        """Servers by whose word nothing spends a coin up to a height; None where nobody was asked that far.
+
+        Nobody's word is needed (an empty list) where a later transaction is proven to spend it.
+        """
+        if height is None:
+            return None
+        spender = self.state.spender_of(self.outpoint(coin))
+        if spender in self.state.places and self.state.places[spender].height > height:
+            return []
         said = self.state.looked_at(self.outpoint(coin), hashlib.sha256(self.script_of_coin(coin)).digest())
-        reached = sorted(place for place, known in said.items() if known >= (height or 0))
+        reached = sorted(place for place, known in said.items() if known >= height)
         return reached or None
 
     def pending_spender(self, coin: int) -> str | None:
         """The transaction in no block yet that is said to spend a coin."""
-        name = self.outpoint(coin)
-        found = self.state.unconfirmed.get(name) or self.state.spender_of(name)
-        return None if found is None or found in self.state.places else found[::-1].hex()
+        script_hash = hashlib.sha256(self.script_of_coin(coin)).digest()
+        found = self.state.pending_spender(self.outpoint(coin), script_hash)
+        return None if found is None else found[::-1].hex()
 
     def caveats(self, references: Sequence[str]) -> dict[str, Any]:
         """That it is a case, by its digest; of each address among REFs whether its history is known whole."""

@@ -65,8 +65,8 @@ class State:
     """Transactions in no block that are said to spend a coin."""
     said_spent: dict[Outpoint, dict[str, tuple[bytes, int]]] = field(default_factory=dict)
     """By coin and server: what is said to spend it, and at which height."""
-    spenders: dict[Outpoint, bytes] = field(default_factory=dict)
-    """Transactions, known by their bytes, that spend a coin."""
+    spenders: dict[Outpoint, list[bytes]] = field(default_factory=dict)
+    """Transactions, known by their bytes, that spend a coin: several where one replaced another before a block."""
     balances: dict[bytes, dict[str, tuple[Balance, int]]] = field(default_factory=dict)
     left: list[bytes] = field(default_factory=list)
     """Transactions whose block another branch took: their places are withdrawn."""
@@ -76,7 +76,8 @@ class State:
     """(server, what): told, and cannot be true."""
     sources: dict[bytes, str] = field(default_factory=dict)
     """Which server first told a transaction."""
-    _branches: dict[bytes, Place] = field(default_factory=dict)
+    _branches: dict[bytes, tuple[Place, str]] = field(default_factory=dict)
+    """Places whose headers are not here yet, and who told them."""
 
     @property
     def tip(self) -> int:
@@ -88,7 +89,7 @@ class State:
         if isinstance(told, Raw):
             self._learn_transaction(told.data, place)
         elif isinstance(told, Place):
-            self._learn_place(told)
+            self._learn_place(told, place)
         elif isinstance(told, Headers):
             self._learn_headers(told.first, told.data)
         elif isinstance(told, Tip):
@@ -101,15 +102,12 @@ class State:
             self.balances.setdefault(told.script_hash, {})[place] = (told, self.tips.get(place, -1))
 
     def _learn_tip(self, told: Tip, place: str) -> None:
+        if told.height > self.chain.farthest:
+            raise ChainError(f"its last block, {told.height}, is higher than can be")
         self.tips[place] = told.height
         self.strays.pop(place, None)
-        known = self.chain.headers
-        if known and told.height - 1 not in known and told.height not in known:
-            self.strays[place] = (told.height, told.header)
-            return
-        try:
-            self._learn_headers(told.height, told.header)
-        except ChainError:
+        self._learn_headers(told.height, told.header)
+        if self.chain.headers.get(told.height) != told.header:
             self.strays[place] = (told.height, told.header)
 
     def _learn_transaction(self, data: bytes, place: str) -> None:
@@ -119,9 +117,10 @@ class State:
         self.transactions[read.txid] = read
         self.sources[read.txid] = place
         for coin in read.inputs:
-            self.spenders.setdefault(coin, read.txid)
+            self.spenders.setdefault(coin, []).append(read.txid)
 
     def _learn_spender(self, told: Spender, place: str) -> None:
+        self.unconfirmed.pop(told.coin, None)
         if told.txid is None or told.height is None or told.height <= 0:
             self.unspent.setdefault(told.coin, {})[place] = self.tips.get(place, -1)
         else:
@@ -136,15 +135,20 @@ class State:
             for txid in [txid for txid, placed in self.places.items() if placed.height == height]:
                 del self.places[txid]
                 self.left.append(txid)
-        for branch in list(self._branches.values()):
+        for txid, (branch, place) in list(self._branches.items()):
             if branch.height in self.chain.headers:
-                del self._branches[branch.txid]
-                self._learn_place(branch)
+                del self._branches[txid]
+                try:
+                    self._learn_place(branch, place)
+                except ChainError as error:  # it is whose branch it is that is wrong
+                    self.refused.append((place, str(error)))
 
-    def _learn_place(self, told: Place) -> None:
+    def _learn_place(self, told: Place, place: str) -> None:
+        if told.height > self.chain.farthest or told.height < 0:
+            raise ChainError(f"the height of transaction {told.txid[::-1].hex()}, {told.height}, cannot be")
         header = self.chain.headers.get(told.height)
         if header is None:
-            self._branches[told.txid] = told
+            self._branches[told.txid] = (told, place)
             return
         if root_of(told) != header[36:68]:
             raise ChainError(
@@ -166,22 +170,28 @@ class State:
 
     def waiting(self) -> set[int]:
         """Heights whose headers are needed to see whether transactions are where they are said to be."""
-        return {branch.height for branch in self._branches.values()} | {p.height for p in self.places.values()}
+        return {branch.height for branch, _ in self._branches.values()}
 
     def parents_of(self, txid: bytes) -> list[bytes]:
         """Transactions whose coins a transaction spends and whose bytes are not known."""
         return [coin.txid for coin in self.transactions[txid].inputs if coin.txid not in self.transactions]
 
     def looked_at(self, coin: Outpoint, script_hash: bytes) -> dict[str, int]:
-        """Who says that nothing spends a coin, and up to which height: by word, or by a history that is known from the
-        coin's block on."""
+        """Who says that nothing spends a coin, and up to which height: by word, or by a history that has the coin's own
+        transaction and is known from its block on."""
         found = dict(self.unspent.get(coin, {}))
         placed = self.places.get(coin.txid)
         for place, (history, height) in self.histories.get(script_hash, {}).items():
-            later = (txid for txid, at in history.entries if placed is None or at <= 0 or at >= placed.height)
-            if all(txid in self.transactions for txid in later):
+            later = ((txid, at) for txid, at in history.entries if placed is None or at <= 0 or at >= placed.height)
+            named = any(txid == coin.txid for txid, _ in history.entries)
+            if named and all(self._leaves(txid, at, coin) for txid, at in later):
                 found[place] = max(found.get(place, -1), height)
         return found
+
+    def _leaves(self, txid: bytes, height: int, coin: Outpoint) -> bool:
+        """Whether a transaction is known, and does not spend a coin in a block that is said but not shown."""
+        read = self.transactions.get(txid)
+        return read is not None and (height <= 0 or txid in self.places or coin not in read.inputs)
 
     def entries_of(self, script_hash: bytes, place: str | None = None) -> dict[bytes, int]:
         """Every transaction that any server (or one) names in a script's history, and the height it gives."""
@@ -219,12 +229,22 @@ class State:
         named = self.entries_of(script_hash)
         if not named or not all(self.is_proven(txid) for txid, height in named.items() if height > 0):
             return False
-        said = self.balances.get(script_hash, {}).values()
-        return bool(said) and all(balance.confirmed == self.worth(script_hash) for balance, _ in said)
+        fresh = any(known >= self.tip for _, known in self.histories[script_hash].values())
+        said = [balance for balance, known in self.balances.get(script_hash, {}).values() if known >= self.tip]
+        return fresh and bool(said) and all(balance.confirmed == self.worth(script_hash) for balance in said)
+
+    def pending_spender(self, coin: Outpoint, script_hash: bytes) -> bytes | None:
+        """The transaction in no block yet that a server says spends a coin, by word or in a history."""
+        if (told := self.unconfirmed.get(coin)) is not None:
+            return told if told not in self.places else None
+        entries = self.entries_of(script_hash)
+        found = [txid for txid in self.spenders.get(coin, ()) if entries.get(txid, 1) <= 0 and txid not in self.places]
+        return found[-1] if found else None
 
     def spender_of(self, coin: Outpoint) -> bytes | None:
-        """The transaction that spends a coin, where one is known, in a block or not."""
-        return self.spenders.get(coin)
+        """The transaction that spends a coin, where one is known: the one in a block, else the last that was told."""
+        found = self.spenders.get(coin, [])
+        return next((txid for txid in found if txid in self.places), found[-1] if found else None)
 
 
 def root_of(told: Place) -> bytes:

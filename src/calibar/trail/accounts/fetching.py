@@ -65,7 +65,7 @@ class AccountFetcher:
         """Whose balances, and whose histories were asked for."""
 
     def _size(self) -> int:
-        return len({row.txid for _, rows in self.state.listings for row in rows})
+        return len({row.txid for row in self.state.rows()})
 
     # Asking.
 
@@ -122,7 +122,7 @@ class AccountFetcher:
             if match := _HASH.fullmatch(name):
                 txid = bytes.fromhex(match[1])
                 refused = self.ask([TransactionQuestion(txid)])
-                if refused and not any(row.txid == txid for _, rows in self.state.listings for row in rows):
+                if refused and not any(row.txid == txid for row in self.state.rows()):
                     raise UsageError(f"{name}: {next(iter(refused.values()))}; check it, or name another server")
                 continue
             address = self._address(name)
@@ -131,7 +131,7 @@ class AccountFetcher:
             else:
                 family = self.state.chain.partition(":")[0]
                 self._listings([(address, what, None) for what in _EVERYTHING[family]], name)
-            if not any(address in (row.sender, row.recipient) for _, rows in self.state.listings for row in rows):
+            if not any(address in (row.sender, row.recipient) for row in self.state.rows()):
                 why = "; ".join(dict.fromkeys(self.report.unanswered.values())) or "no server knows a transfer of it"
                 raise UsageError(f"{name}: {why}")
         self.case.commit()
@@ -194,7 +194,8 @@ class AccountFetcher:
             if (ended := self._limit()) is not None and frontier:
                 self.report.ended = ended
                 break
-            blocks = self._unproven(document) - proven
+            room = self.limits.blocks - len(proven)
+            blocks = self._unproven(document) - proven if room > 0 else set[int]()
             unplaced = self._unplaced(document) - looked
             if not (frontier or blocks or unplaced):
                 break
@@ -205,7 +206,7 @@ class AccountFetcher:
             else:
                 proven |= blocks
                 looked |= unplaced
-                self.ask(BlockQuestion(height) for height in sorted(blocks))
+                self.ask(BlockQuestion(height) for height in sorted(blocks)[: max(0, room)])
                 self.ask(TransactionQuestion(txid) for txid in sorted(unplaced))
                 self.case.commit()
         self._say_what_is_not_whole(snapshot, document)
@@ -238,7 +239,8 @@ class AccountFetcher:
             return set()
         heights = {step["height"] for step in document["steps"] if step["height"] is not None}
         settled = self.state.tip - REORGANISATION
-        return {height for height in heights if height not in self.state.blocks or height > settled}
+        old = {height for height in heights if height not in self.state.blocks or height > settled}
+        return old | self.state.disputed()
 
     def _unplaced(self, document: Any) -> set[bytes]:
         """Transactions of steps of which no server said which log it was: asked for by themselves."""
@@ -249,7 +251,7 @@ class AccountFetcher:
         }
 
     def _limit(self) -> str | None:
-        if self._size() >= self.limits.transactions:
+        if max(self._size(), len(self._asked), self.report.rounds) >= self.limits.transactions:
             return f"the limit of {self.limits.transactions} transactions"
         if self.limits.seconds is not None and self._clock() - self._began > self.limits.seconds:
             return f"the limit of {self.limits.seconds:g} seconds"
@@ -264,5 +266,5 @@ class AccountFetcher:
             if name in self.report.unanswered or asset is None:
                 continue
             told = self.state.holdings.get((snapshot.read_address(row["account"]), snapshot.asset_told(asset)), {})
-            said = ", ".join(f"{place} {one.amount}" for place, one in told.items()) or "nobody says what it has"
+            said = ", ".join(f"{place} {one.amount}" for place, (one, _) in told.items()) or "nobody says what it has"
             self.report.unanswered[name] = f"its history is not known whole: it leaves {row['value']}; {said}"

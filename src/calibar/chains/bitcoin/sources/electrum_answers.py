@@ -11,8 +11,9 @@ from collections.abc import Callable
 from hashlib import sha256
 from typing import Final
 
-import rfc8785
+from rfc8785 import CanonicalizationError
 
+from calibar.canonical import canonical as rfc8785_bytes
 from calibar.chains.bitcoin.sources import fields, told
 from calibar.errors import DecodeError
 
@@ -64,8 +65,8 @@ def written(method: str, params: list[object]) -> str:
 def canonical(value: object) -> bytes:
     """RFC 8785 JSON. Raises DecodeError where a number or text has none."""
     try:
-        return rfc8785.dumps(value)  # type: ignore[arg-type]
-    except (rfc8785.CanonicalizationError, ValueError, RecursionError):
+        return rfc8785_bytes(value)
+    except (CanonicalizationError, ValueError, RecursionError):
         raise DecodeError("an answer holds numbers or text that JSON does not carry unchanged") from None
 
 

@@ -10,6 +10,7 @@ from bisect import bisect
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Final, NamedTuple
 
 from calibar.chains.facts import (
@@ -52,32 +53,41 @@ class _Transaction:
     index: int | None = None
     block_hash: bytes | None = None
     counts: Counter[Key] = field(default_factory=Counter)
-    positions: dict[Key, set[int]] = field(default_factory=dict)
+    positions: dict[Key, list[int]] = field(default_factory=dict)
+    """Of the listing that knows most of them."""
+    fee: Key | None = None
     first: dict[Key, int] = field(default_factory=dict)
     """In which order rows were told first."""
 
     def take(self, rows: list[Movement]) -> None:
-        """Take in what one listing has of it."""
+        """Take in what one listing has of it; the best comes last."""
         counts: Counter[Key] = Counter()
+        positions: dict[Key, list[int]] = {}
         for row in rows:
             key: Key = (row.kind, row.asset, row.sender, row.recipient, row.amount)
-            counts[key] += 1
             self.first.setdefault(key, len(self.first))
-            if row.position is not None:
-                self.positions.setdefault(key, set()).add(row.position)
             self.height = row.height if self.height is None else self.height
             self.time = row.time if self.time is None else self.time
             self.index = row.transaction_index if self.index is None else self.index
             self.block_hash = row.block_hash or self.block_hash
+            if row.kind == "fee":  # there is one, and a receipt knows all of it
+                self.fee = key
+                continue
+            counts[key] += 1
+            if row.position is not None:
+                positions.setdefault(key, []).append(row.position)
         for key, count in counts.items():
             self.counts[key] = max(self.counts[key], count)
+            if len(positions.get(key, ())) >= len(self.positions.get(key, ())):
+                self.positions[key] = sorted(set(positions.get(key, ())))
 
     def rows(self) -> list[tuple[Key, int]]:
         """Its rows in order, each with its position; unknown ones, after the known ones of their kind, are -1, -2, …"""
         found: list[tuple[int, int, int, Key]] = []
-        for key, count in self.counts.items():
-            known = sorted(self.positions.get(key, ()))
-            known += [_UNKNOWN] * (count - len(known))
+        counts = self.counts + Counter([self.fee] if self.fee is not None else [])
+        for key, count in counts.items():
+            known = self.positions.get(key, [])[:count]
+            known = known + [_UNKNOWN] * (count - len(known))
             found += [(_ORDER[key[0]], at, self.first[key], key) for at in known]
         found.sort(key=lambda row: row[:3])
         rows: list[tuple[Key, int]] = []
@@ -91,9 +101,9 @@ class _Transaction:
 def laid_out(state: AccountState) -> Iterator[Laid]:
     """All blocks of which the case has anything, in chain order."""
     transactions: dict[bytes, _Transaction] = {}
-    for _, rows in state.listings:
+    for _, rows in chain(state.listings, state.by_themselves):
         here: dict[bytes, list[Movement]] = {}
-        for row in filter(state.is_of_the_branch, rows):
+        for row in rows:
             here.setdefault(row.txid, []).append(row)
         for txid, mine in here.items():
             transactions.setdefault(txid, _Transaction(txid)).take(mine)

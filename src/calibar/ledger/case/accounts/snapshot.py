@@ -60,10 +60,12 @@ class CaseAccountSnapshot(AccountSnapshot):
 
     def tip(self) -> tuple[int | None, str | None]:
         """Height and hash of the last block that a server named."""
-        top = max(self.state.newest.values(), key=lambda newest: newest.height, default=None)
-        if top is None:
+        top = self.state.tip
+        if top < 0:
             return None, None
-        return top.height, None if top.hash is None else self._hex(top.hash)
+        hashes = {newest.hash for newest in self.state.newest.values() if newest.height == top}
+        hash_ = hashes.pop() if len(hashes) == 1 else None
+        return top, None if hash_ is None else self._hex(hash_)
 
     def blocks_as_of(self, height: int | None) -> int:
         """How many blocks are looked at: those whose height is not above it, and those without one before them."""
@@ -102,20 +104,21 @@ class CaseAccountSnapshot(AccountSnapshot):
         return self._whole[holding]
 
     def who_says_it_has(self, holding: int) -> list[str]:
-        """Servers by whose word a holding has what its transfers leave."""
+        """Servers by whose word a holding has what its transfers leave; none where a fresh word says otherwise.
+
+        A word is fresh where it is of the last block that its server named, and no transfer of the holding is later.
+        """
         address = self.address_bytes(int(self["holdings.address"][holding]))
         asset = self.asset_told(int(self["holdings.asset"][holding]))
-        said = self.state.holdings.get((address, asset), {})
-        return sorted(
-            place
-            for place, one in said.items()
-            if (one.height is None or one.height >= self.state.tip_of(place))
-            and one.amount == self._left_at(holding, one.height)
-        )
-
-    def _left_at(self, holding: int, height: int | None) -> int:
-        top = height is None or height >= max((h for h in self._heights if h is not None), default=-1)
-        return self.balance_after(holding, len(self._heights) if top else self.blocks_as_of(height))
+        movements = self.movements_of(holding)
+        last = self.height_of(self.block_of_transfer(int(movements[-1]) // 2)) if movements.size else None
+        left = self.balance_after(holding, len(self._heights))
+        fresh = {
+            place: told.amount
+            for place, (told, upto) in self.state.holdings.get((address, asset), {}).items()
+            if upto >= max(self.state.tip_of(place), last if last is not None else -1)
+        }
+        return sorted(fresh) if all(amount == left for amount in fresh.values()) else []
 
     def unknown_openings(self, holdings: NDArray[np.int64]) -> NDArray[np.bool_]:
         """Of which holdings the history is not known whole."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Final
 
 from calibar.chains.facts import Facts
@@ -49,13 +50,11 @@ class AccountState:
     """Each server's last listing of an address, of all assets or of one."""
     transactions: dict[bytes, dict[str, Transaction]] = field(default_factory=dict)
     """By id and server."""
-    holdings: dict[tuple[Address, Asset], dict[str, Holding]] = field(default_factory=dict)
-    """What servers said last that addresses have; `height` is filled in with the server's last block."""
+    holdings: dict[tuple[Address, Asset], dict[str, tuple[Holding, int]]] = field(default_factory=dict)
+    """What servers said last that addresses have, and up to which height that stands: the last block they had named."""
     newest: dict[str, Newest] = field(default_factory=dict)
     said: dict[bytes, Said] = field(default_factory=dict)
     """What tokens are said to say of themselves, by contract; the first word stays."""
-    hashes: dict[int, bytes] = field(default_factory=dict)
-    """Which block is at a height, by the last word on it."""
     left: list[bytes] = field(default_factory=list)
     """Transactions of blocks that another branch took."""
     refused: list[tuple[str, str]] = field(default_factory=list)
@@ -63,8 +62,9 @@ class AccountState:
 
     @property
     def tip(self) -> int:
-        """Height of the last block that a server named; -1 where none did."""
-        return max((newest.height for newest in self.newest.values()), default=-1)
+        """Height of the last block by the servers' words, the lower median: one alone cannot raise it; else -1."""
+        heights = sorted(newest.height for newest in self.newest.values())
+        return heights[(len(heights) - 1) // 2] if heights else -1
 
     def tip_of(self, place: str) -> int:
         """Height of the last block that a server named; -1 where it named none."""
@@ -77,10 +77,8 @@ class AccountState:
         elif isinstance(told, Newest):
             self.newest[place] = told
         elif isinstance(told, Holding):
-            known = self.newest.get(place)
-            height = told.height if told.height is not None else (known.height if known else None)
-            said = Holding(told.address, told.asset, told.amount, height)
-            self.holdings.setdefault((told.address, told.asset), {})[place] = said
+            upto = max(self.tip_of(place), told.height if told.height is not None else -1)
+            self.holdings.setdefault((told.address, told.asset), {})[place] = (told, upto)
         elif isinstance(told, Movements):
             self.listed.setdefault((told.address, told.what), {})[place, told.asset] = told
             self._learn_rows(told.rows)
@@ -90,34 +88,41 @@ class AccountState:
 
     @property
     def listings(self) -> Iterator[tuple[str, tuple[Movement, ...]]]:
-        """(server, rows) of each listing and transaction."""
+        """(server, rows) of each listing."""
         for told in self.listed.values():
             yield from ((place, listing.rows) for (place, _), listing in told.items())
+
+    @property
+    def by_themselves(self) -> Iterator[tuple[str, tuple[Movement, ...]]]:
+        """(server, rows) of each transaction that was asked for by itself: with its receipt."""
         for by_place in self.transactions.values():
             yield from ((place, transaction.rows) for place, transaction in by_place.items())
 
+    def rows(self) -> Iterator[Movement]:
+        """Every row that any server told."""
+        for _, rows in chain(self.listings, self.by_themselves):
+            yield from rows
+
     def _learn_block(self, told: Block) -> None:
-        self._learn_hash(told.height, bytes(told.facts.block_hash[0]))
+        known = self.blocks.get(told.height)
+        if known is not None and bytes(known.block_hash[0]) != bytes(told.facts.block_hash[0]):
+            stay = set(map(bytes, told.facts.tx_hash))
+            self.left += [hash_ for hash_ in map(bytes, known.tx_hash) if hash_ not in stay]
         self.blocks[told.height] = told.facts
 
-    def _learn_hash(self, height: int, hash_: bytes) -> None:
-        """The later word on which block is at a height stands; what was of another block goes."""
-        if self.hashes.setdefault(height, hash_) != hash_:
-            self.hashes[height] = hash_
-            if (known := self.blocks.pop(height, None)) is not None:
-                self.left += map(bytes, known.tx_hash)
-
-    def is_of_the_branch(self, row: Movement) -> bool:
-        """Whether a row's block is, by the later word, still at its height."""
-        return row.height is None or row.block_hash in (None, self.hashes.get(row.height))
-
     def _learn_rows(self, rows: tuple[Movement, ...]) -> None:
-        """What tokens are called; and blocks that another branch took since they were told whole go."""
+        """What tokens are called."""
         for row in rows:
-            if row.height is not None and row.block_hash is not None:
-                self._learn_hash(row.height, row.block_hash)
             if row.said is not None and row.asset.contract is not None:
                 self.said.setdefault(row.asset.contract, row.said)
+
+    def disputed(self) -> set[int]:
+        """Heights whose whole block is another than a listing says: perhaps another branch has taken it since."""
+        return {
+            row.height
+            for row in self.rows()
+            if row.height in self.blocks and row.block_hash not in (None, bytes(self.blocks[row.height].block_hash[0]))
+        }
 
     def is_listed(self, address: Address, asset: Asset) -> bool:
         """Whether some server listed all that an address moved of an asset from some block on, as far as it says.
@@ -134,4 +139,4 @@ class AccountState:
 
     def servers(self) -> list[str]:
         """Who told."""
-        return sorted({place for place, _ in self.listings} | set(self.newest))
+        return sorted({place for place, _ in chain(self.listings, self.by_themselves)} | set(self.newest))

@@ -1,0 +1,35 @@
+"""RFC 8785 canonical JSON, quickly where a document is plain: the library's bytes, by the standard encoder."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Final
+
+_LARGEST: Final = 2**53 - 1
+
+
+def canonical(document: Any) -> bytes:
+    """The canonical bytes of anything that JSON writes.
+
+    For text, whole numbers that JSON has exactly, and keys in ASCII, the canonical form is what the standard encoder
+    writes with sorted keys and no spaces; anything else goes through rfc8785. Raises rfc8785.CanonicalizationError.
+    """
+    if _is_plain(document):
+        try:
+            return json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+        except UnicodeEncodeError:
+            pass
+    import rfc8785  # noqa: PLC0415
+
+    return rfc8785.dumps(document)
+
+
+def _is_plain(value: Any) -> bool:
+    kind = type(value)
+    if kind is str or value is None or kind is bool:
+        return True
+    if kind is int:
+        return bool(-_LARGEST <= value <= _LARGEST)
+    if kind is dict:
+        return all(type(key) is str and key.isascii() and _is_plain(part) for key, part in value.items())
+    return kind is list and all(map(_is_plain, value))
