@@ -24,12 +24,20 @@ def canonical(document: Any) -> bytes:
     return rfc8785.dumps(document)
 
 
-def _is_plain(value: Any) -> bool:
-    kind = type(value)
-    if kind is str or value is None or kind is bool:
-        return True
-    if kind is int:
-        return bool(-_LARGEST <= value <= _LARGEST)
-    if kind is dict:
-        return all(type(key) is str and key.isascii() and _is_plain(part) for key, part in value.items())
-    return kind is list and all(map(_is_plain, value))
+def _is_plain(document: Any) -> bool:
+    left = [document]
+    while left:
+        value = left.pop()
+        kind = type(value)
+        if kind is dict:
+            if not all(type(key) is str for key in value) or not "".join(value).isascii():
+                return False
+            left += value.values()
+        elif kind is list:
+            left += value
+        elif kind is int:
+            if not -_LARGEST <= value <= _LARGEST:
+                return False
+        elif kind is not str and kind is not bool and value is not None:
+            return False
+    return True

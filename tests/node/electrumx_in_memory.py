@@ -6,6 +6,7 @@ database need be built; and it pads replies as ever but does not hold small ones
 
 from __future__ import annotations
 
+from bisect import bisect_left, insort
 from collections.abc import Iterator
 from types import TracebackType
 from typing import ClassVar
@@ -15,10 +16,37 @@ from electrumx.server import storage
 from electrumx.server.transport import PaddedRSTransport
 
 
+class Entries(dict[bytes, bytes]):
+    """What a database holds, and its keys in order."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.keys_sorted: list[bytes] = []
+
+    def change(self, key: bytes, value: bytes | None) -> None:
+        """Set the value of a key; None forgets it."""
+        if value is None:
+            if self.pop(key, None) is not None:
+                del self.keys_sorted[bisect_left(self.keys_sorted, key)]
+            return
+        if key not in self:
+            insort(self.keys_sorted, key)
+        self[key] = value
+
+    def from_prefix(self, prefix: bytes) -> list[tuple[bytes, bytes]]:
+        """Entries whose key begins so, in order of key."""
+        found, keys = [], self.keys_sorted
+        for at in range(bisect_left(keys, prefix), len(keys)):
+            if not keys[at].startswith(prefix):
+                break
+            found.append((keys[at], self[keys[at]]))
+        return found
+
+
 class Memory(storage.Storage):  # type: ignore[misc]
     """A database: one sorted map by name, gone with the process."""
 
-    databases: ClassVar[dict[str, dict[bytes, bytes]]] = {}
+    databases: ClassVar[dict[str, Entries]] = {}
 
     def __init__(self, name: str, for_sync: bool) -> None:  # the base looks for files
         self.is_new = name not in self.databases
@@ -31,7 +59,7 @@ class Memory(storage.Storage):  # type: ignore[misc]
 
     def open(self, name: str, create: bool) -> None:
         """Take up the map of that name; what was in it when it was closed is still in it."""
-        self._entries = self.databases.setdefault(name, {}) if create else self.databases[name]
+        self._entries = self.databases.setdefault(name, Entries()) if create else self.databases[name]
 
     def close(self) -> None:
         """Nothing to close."""
@@ -42,7 +70,7 @@ class Memory(storage.Storage):  # type: ignore[misc]
 
     def put(self, key: bytes, value: bytes) -> None:
         """Set the value of a key."""
-        self._entries[key] = value
+        self._entries.change(key, value)
 
     def write_batch(self) -> Batch:
         """Changes that happen together, or not at all where an exception ends them."""
@@ -50,14 +78,14 @@ class Memory(storage.Storage):  # type: ignore[misc]
 
     def iterator(self, prefix: bytes = b"", reverse: bool = False) -> Iterator[tuple[bytes, bytes]]:
         """Entries whose key begins so, in order of key, as they are now."""
-        found = [entry for entry in list(self._entries.items()) if entry[0].startswith(prefix)]
-        return iter(sorted(found, reverse=reverse))
+        found = self._entries.from_prefix(prefix)
+        return iter(found[::-1] if reverse else found)
 
 
 class Batch:
     """What a batch puts and deletes."""
 
-    def __init__(self, entries: dict[bytes, bytes]) -> None:
+    def __init__(self, entries: Entries) -> None:
         self._entries = entries
         self._changes: dict[bytes, bytes | None] = {}
 
@@ -76,10 +104,7 @@ class Batch:
         if error is not None:
             return
         for key, value in self._changes.items():
-            if value is None:
-                self._entries.pop(key, None)
-            else:
-                self._entries[key] = value
+            self._entries.change(key, value)
 
 
 if __name__ == "__main__":

@@ -198,7 +198,7 @@ def test_a_kept_response_that_was_changed_is_damage(stolen: Stolen, whole: Path,
     copy = Path(shutil.copytree(whole, tmp_path / "copy"))
     lines = (copy / "responses.jsonl").read_text("utf-8").splitlines()
     row = json.loads(lines[5])
-    row["text"] = row["text"].replace("0", "1", 1)
+    row["text"] += " "
     lines[5] = json.dumps(row)
     (copy / "responses.jsonl").write_text("\n".join(lines) + "\n", "utf-8")
     with pytest.raises(DamageError, match="line 6 is not what it was"):

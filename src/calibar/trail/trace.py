@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from calibar.collection import uncollected
 from calibar.errors import BalanceError, DamageError, UsageError
 from calibar.kernels import taint, turns
 from calibar.kernels.taint import Walk
@@ -20,6 +21,7 @@ _RULES = {"min-amount": turns.MIN_AMOUNT, "hops": turns.HOPS}
 ALL = int(np.iinfo(np.int64).max)
 
 
+@uncollected()
 def trace(references: Sequence[str], snapshot: Snapshot, policy: Policy) -> Trail:
     """Follow the REFs through the ledger; a function of its arguments and nothing else.
 

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+from typing import Final
+
 from calibar.chains.ethereum.keccak import keccak256
 from calibar.errors import AddressError
 
+_REMEMBERED: Final = 1 << 16
+"""Addresses whose text is kept: a trail writes the same ones over and over."""
 
+
+@lru_cache(_REMEMBERED)
 def encode(address: bytes) -> str:
     """Text of 20 bytes with its checksum (EIP-55)."""
     if len(address) != 20:

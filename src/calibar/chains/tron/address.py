@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import string
 from contextlib import suppress
+from functools import lru_cache
 from typing import Final
 
 from calibar.chains.bitcoin import base58
@@ -15,8 +16,10 @@ from calibar.errors import AddressError
 PREFIX: Final = 0x41
 LENGTH: Final = 34
 _HEX: Final = frozenset(string.hexdigits)
+_REMEMBERED: Final = 1 << 16
 
 
+@lru_cache(_REMEMBERED)
 def to_base58(address: bytes) -> str:
     """The `T…` of 20 bytes. Raises AddressError for any other length."""
     return base58.encode(with_prefix(address))

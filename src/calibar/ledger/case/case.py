@@ -10,6 +10,7 @@ import json
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
+from functools import cache
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Final, Self
@@ -17,6 +18,7 @@ from typing import Any, Final, Self
 from calibar.chains.bitcoin.anchors import anchors
 from calibar.chains.bitcoin.networks import network as network_called
 from calibar.chains.bitcoin.sources.told import Exchange
+from calibar.collection import uncollected
 from calibar.errors import ChainError, DamageError, DecodeError, LedgerError, UsageError
 from calibar.ledger.case.accounts.snapshot import CaseAccountSnapshot
 from calibar.ledger.case.accounts.state import AccountState
@@ -110,6 +112,7 @@ def known_blocks(settings: Settings) -> dict[int, bytes]:
 class Case:
     """The facts of a case as its responses give them; read-only unless it was opened for fetching."""
 
+    @uncollected()
     def __init__(self, folder: Path) -> None:
         """Read and check every response. Raises LedgerError, DamageError."""
         self.folder = folder
@@ -230,6 +233,7 @@ def _new_state(settings: Settings) -> State | AccountState:
     return State(network, HeaderChain(network, known_blocks(settings)))
 
 
+@cache
 def _reader(kind: str) -> Callable[[str, bytes], Iterable[Any]]:
     if kind not in KINDS:
         raise DamageError(f"a response of the unknown kind {kind[:40]!a}; use a newer Calíbar")

@@ -15,6 +15,7 @@ from calibar.chains.bitcoin.networks import Network
 from calibar.chains.bitcoin.script import script_of
 from calibar.chains.bitcoin.sources.told import Outpoint
 from calibar.chains.bitcoin.transaction import compact_size
+from calibar.collection import uncollected
 from calibar.errors import ChainError, UsageError
 from calibar.kernels import blocks as kernels
 from calibar.kernels import spends
@@ -22,6 +23,7 @@ from calibar.kernels.blocks import Decoded
 from calibar.kernels.spends import Joined, Stored
 from calibar.ledger.case.order import Block, ordered
 from calibar.ledger.case.state import State
+from calibar.ledger.case.transactions import Transaction
 from calibar.ledger.manifest import Manifest
 from calibar.ledger.schema import UNKNOWN
 from calibar.ledger.snapshot import Snapshot
@@ -41,6 +43,7 @@ _REASONS = {
 class CaseSnapshot(Snapshot):
     """A case's facts at one moment. What it does not know it says: values, spends, heights may be unknown."""
 
+    @uncollected()
     def __init__(self, folder: Path, state: State) -> None:
         """Lay the facts out in columns. Raises ChainError where they contradict each other."""
         self.folder, self.state = folder, state
@@ -102,7 +105,7 @@ class CaseSnapshot(Snapshot):
 
     def is_proven(self, transaction: int) -> bool:
         """Whether a transaction is shown to be in a block that leads to a known one."""
-        return self.state.is_proven(bytes(self["transactions.txid"][transaction]))
+        return self.state.is_proven(self._transactions[transaction].txid)
 
     def who_says_unspent(self, coin: int, height: int | None) -> list[str] | None:
         """Servers by whose word nothing spends a coin up to a height; None where nobody was asked that far.
@@ -134,15 +137,39 @@ class CaseSnapshot(Snapshot):
                 histories[text] = self.state.is_whole(digest)
         return {"case": self.digest, "histories": histories}
 
+    # Names, which a trail asks for often: from the transactions themselves rather than from the columns.
+
+    @cached_property
+    def _transactions(self) -> list[Transaction]:
+        return [read for block in self._blocks for read in block.transactions]
+
+    @cached_property
+    def _coins(self) -> list[tuple[int, int]]:
+        """Of each coin its transaction and its place among the outputs."""
+        return [(i, n) for i, read in enumerate(self._transactions) for n in range(len(read.outputs))]
+
+    def txid(self, transaction: int) -> str:
+        """Id of a transaction, as displayed."""
+        return self._transactions[transaction].name
+
+    def transaction_of(self, coin: int) -> int:
+        """The transaction that made a coin."""
+        return self._coins[coin][0]
+
+    def coin_name(self, coin: int) -> str:
+        """`txid:vout` of a coin."""
+        transaction, output = self._coins[coin]
+        return f"{self._transactions[transaction].name}:{output}"
+
     def outpoint(self, coin: int) -> Outpoint:
         """A coin's name as on the wire."""
-        transaction = self.transaction_of(coin)
-        output = coin - int(self["transactions.first_coin"][transaction])
-        return Outpoint(bytes(self["transactions.txid"][transaction]), output)
+        transaction, output = self._coins[coin]
+        return Outpoint(self._transactions[transaction].txid, output)
 
     def script_of_coin(self, coin: int) -> bytes:
         """The script that guards a coin."""
-        return self.script(int(self["coins.address"][coin]))
+        transaction, output = self._coins[coin]
+        return self._transactions[transaction].outputs[output].script
 
     # Lookups.
 

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calibar.chains.facts import integers, limbs
+from calibar.collection import uncollected
 from calibar.errors import DamageError, UsageError
 from calibar.kernels import transfers as kernels
 from calibar.kernels.flows import FlowWalk, walk
@@ -28,6 +29,7 @@ ALL = (1 << 126) - 1
 _RULES = {"min-amount": kernels.MIN_AMOUNT, "hops": kernels.HOPS, "deposit": kernels.HOLDER}
 
 
+@uncollected()
 def trace(references: Sequence[str], snapshot: AccountSnapshot, policy: Policy) -> Trail:
     """Follow the REFs through the ledger; a function of its arguments and nothing else.
 

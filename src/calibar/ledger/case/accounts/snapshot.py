@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from calibar.chains.facts import CONTRACT, TRC10
 from calibar.chains.remote.transfers_told import Asset
+from calibar.collection import uncollected
 from calibar.errors import UsageError
 from calibar.ledger.accounts.ingest import append
 from calibar.ledger.accounts.snapshot import AccountSnapshot
@@ -24,6 +25,7 @@ from calibar.ledger.case.accounts.state import AccountState
 class CaseAccountSnapshot(AccountSnapshot):
     """A case's facts at one moment, laid out in a temporary ledger that goes with this."""
 
+    @uncollected()
     def __init__(self, folder: Path, state: AccountState) -> None:
         """Lay the facts out. Raises ChainError where they contradict each other."""
         self.case_folder, self.state = folder, state
