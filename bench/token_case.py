@@ -47,12 +47,12 @@ def run() -> list[Figure]:
         begun = time.perf_counter()
         token, hub = _transfers(node)
         print(f"  {2 * HALF:,} transfers made in {time.perf_counter() - begun:.0f} s")
-        policy = Policy(unit="address", asset=token, deposits=False, max_hops=1)
+        policy = Policy(unit="address", asset=token, stops=(), max_hops=1)
         taken = []
         for number in range(ROUNDS):
             begun = time.perf_counter()
             _fetch(node, hub, folder / f"case-{number}", policy, blocks=0)
-            trail = calibar.open(folder / f"case-{number}").trace(hub, asset=token, deposits=False, max_hops=1)
+            trail = calibar.open(folder / f"case-{number}").trace(hub, asset=token, stops=(), max_hops=1)
             taken.append(time.perf_counter() - begun)
         assert len(trail.steps) == HALF
         begun = time.perf_counter()
@@ -60,7 +60,7 @@ def run() -> list[Figure]:
         proving = time.perf_counter() - begun
         alone = _logs(node, token, hub)
     begun = time.perf_counter()
-    calibar.open(folder / "case-0").trace(hub, asset=token, deposits=False, max_hops=1)
+    calibar.open(folder / "case-0").trace(hub, asset=token, stops=(), max_hops=1)
     again = time.perf_counter() - begun
     shutil.rmtree(folder, ignore_errors=True)
     return [

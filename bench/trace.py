@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from bench.figures import Figure, interleaved, median, median_ratio, seconds
 from calibar.kernels import taint
 from calibar.kernels.compiled import kernel
+from calibar.kernels.stops import COINJOIN, Stops, stops
 from calibar.kernels.taint import Walk
 from calibar.kernels.turns import HELD, Graph, Sources
 from calibar.trail.trace import ALL, frozen, source_rows
@@ -93,15 +94,20 @@ def sources_in(graph: Graph) -> Sources:
     return source_rows(graph, [(np.arange(STOLEN_COINS), None)], follow=False)
 
 
+def usual_stops(graph: Graph) -> Stops:
+    """CoinJoins; each coin is paid to another address."""
+    return stops([(COINJOIN, 0)], np.arange(graph.value.size), np.zeros(graph.value.size, np.uint8))
+
+
 def walked(graph: Graph, method: int) -> tuple[float, Walk]:
     """Seconds and what was reached; raises AssertionError where it does not re-add."""
-    sources, none = sources_in(graph), np.empty(0, np.int64)
+    sources = sources_in(graph)
     results: list[Walk] = []
     # A virtual machine may find memory only when it is first touched; that is not what is measured.
     np.ones(1 << 28)
     taken = seconds(
         lambda: results.append(
-            taint.walk(graph, method, False, graph.input_coin.size, none, none, sources, np.array([ALL]))
+            taint.walk(graph, method, False, graph.input_coin.size, usual_stops(graph), sources, np.array([ALL]))
         )
     )
     walk = results[0]
@@ -197,10 +203,10 @@ def _peers() -> list[Figure]:
     expected = walk.step_tx.size, _held(walk)
     assert plain_haircut(lists) == expected, "plain Python finds another answer"
     assert networkx_haircut(edges) == expected, "networkx finds another answer"
-    none = np.empty(0, np.int64)
+    rules = usual_stops(graph)
 
     def ours() -> None:
-        taint.walk(graph, taint.HAIRCUT, False, graph.input_coin.size, none, none, sources_in(graph), np.array([ALL]))
+        taint.walk(graph, taint.HAIRCUT, False, graph.input_coin.size, rules, sources_in(graph), np.array([ALL]))
 
     actions: list[Callable[[], object]] = [ours, lambda: plain_haircut(lists), lambda: networkx_haircut(edges)]
     row, python, networkx = interleaved(ROUNDS, *actions)

@@ -177,7 +177,7 @@ def test_every_field_of_the_policy_is_in_the_definition() -> None:
     assert re.findall(r"^\| `(\w+)` \|", text, re.M) == fields
     trace = COMMANDS["calibar trace"]
     for field in fields:
-        option = {"deposits": "stop"}.get(field, field.replace("_", "-"))
+        option = {"stops": "stop", "overrides": "override"}.get(field, field.replace("_", "-"))
         assert f"`--{option}`" in text
         assert f"--{option}" in {name for parameter in trace.params for name in parameter.opts}
 

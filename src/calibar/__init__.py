@@ -74,7 +74,8 @@ class Ledger:
         """Follow REFs (`txid:vout`, a txid, an address; each with `=AMOUNT` for a part) through the ledger.
 
         On account chains a REF is `hash:index` of a transfer, a hash or an address. `policy` are the fields of
-        calibar.trail.policy.Policy: method, unit, fees, as_of, min_amount, max_hops, segments, asset, deposits, links.
+        calibar.trail.policy.Policy: method, unit, fees, as_of, min_amount, max_hops, segments, asset, links, stops,
+        overrides and labels, here the paths of tables of them.
         Raises calibar.errors.UsageError for a wrong question. A reorganisation meanwhile starts the trace again.
         """
         from calibar.errors import UsageError  # noqa: PLC0415
@@ -82,7 +83,7 @@ class Ledger:
 
         if policy.get("unit") is None:
             policy["unit"] = "address" if self.is_account_chain else "coin"
-        rules = Policy(**policy)
+        rules = Policy(**_with_labels(policy))
         if (rules.unit == "coin") == self.is_account_chain:
             raise UsageError(f"a ledger of {self._snapshot.manifest.network} is not followed by {rules.unit}")
         return self._steadily(lambda snapshot: _trace(references, snapshot, rules))
@@ -205,6 +206,18 @@ def fetch(
     from calibar.trail.cases import gather  # noqa: PLC0415
     from calibar.trail.policy import Policy  # noqa: PLC0415
 
-    rules = Policy(**policy) if follow else None
+    rules = Policy(**_with_labels(policy)) if follow else None
     gather(Path(path), references, sources, network_name=network, policy=rules, tell=tell)
     return Ledger(path)
+
+
+def _with_labels(policy: dict[str, Any]) -> dict[str, Any]:
+    """The fields of a policy with the labels read, where they are named by their files."""
+    from calibar.labels.label import LabelSet  # noqa: PLC0415
+    from calibar.labels.table import read_labels  # noqa: PLC0415
+
+    labels = policy.get("labels")
+    if labels is None or isinstance(labels, LabelSet):
+        return policy
+    paths = [labels] if isinstance(labels, (str, Path)) else labels
+    return policy | {"labels": read_labels([Path(path) for path in paths])}

@@ -34,9 +34,10 @@ def test_json_on_standard_output_is_one_canonical_document(method: str, ledger: 
         "direction": "forward",
         "fees": "stop",
         "as_of": 180,
-        "stops": [],
+        "stops": ["coinjoin"],
         "overrides": [],
     }
+    assert done.document["rules"] == {"coinjoin": "1"}
     assert [source["coin"] for source in done.document["sources"]] == list(REFS)
 
 
@@ -77,11 +78,23 @@ def test_every_option_is_part_of_the_policy(ledger: Path) -> None:
     assert (policy["fees"], policy["as_of"], policy["stops"]) == ("follow", 170, ["min-amount:5000", "hops:9"])
 
 
-def test_stop_none_is_what_there_is_anyway(ledger: Path) -> None:
-    assert (
-        succeeds("trace", REFS[0], "--ledger", ledger, "--stop", "none", "--json", "-").out
-        == succeeds("trace", REFS[0], "--ledger", ledger, "--json", "-").out
-    )
+def test_rules_by_name_take_the_place_of_the_usual_ones(ledger: Path) -> None:
+    none = succeeds("trace", REFS[0], "--ledger", ledger, "--stop", "none", "--json", "-").document
+    assert (none["policy"]["stops"], none["rules"]) == ([], {})
+    usual = succeeds("trace", REFS[0], "--ledger", ledger, "--json", "-").document
+    again = succeeds("trace", REFS[0], "--ledger", ledger, "--stop", "coinjoin", "--json", "-").document
+    assert usual == again
+    assert usual["holdings"] == none["holdings"]
+    split = [len(step["outputs"]) for step in usual["steps"]].index(2)
+    few = succeeds("trace", REFS[0], "--ledger", ledger, "--stop", "outputs:1", "--json", "-").document
+    assert few["policy"]["stops"] == ["outputs:1"]
+    assert few["steps"] == usual["steps"][:split]
+    assert {row["reason"] for row in few["holdings"]} == {"outputs"}
+    name = usual["steps"][split]["txid"]
+    past = (f"--override={name}=the bank knows both outputs", "--stop", "outputs:1")
+    more = succeeds("trace", REFS[0], "--ledger", ledger, *past, "--json", "-").document
+    assert more["steps"][: split + 1] == usual["steps"][: split + 1]
+    assert more["policy"]["overrides"] == [{"past": name, "reason": "the bank knows both outputs"}]
 
 
 def test_segments_say_the_order_inside_each_coin(ledger: Path) -> None:

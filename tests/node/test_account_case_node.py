@@ -43,7 +43,7 @@ def test_a_token_followed_by_a_nodes_logs_is_followed_as_in_the_full_ledger(
     lived: Lived, taken: AccountSnapshot, tmp_path: Path, who: str, token: str
 ) -> None:
     reference, asset = lived.known.names[who], lived.known.names[token]
-    policy = {"asset": asset, "deposits": False, "max_hops": 1}
+    policy = {"asset": asset, "stops": (), "max_hops": 1}
     report = fetched(lived, tmp_path / "case", reference, **policy)
     assert report.lies == []
     case = calibar.open(tmp_path / "case").trace(reference, **policy)
@@ -96,9 +96,9 @@ def test_a_case_grows_with_the_chain_and_follows_its_branch(anvil: Start, tmp_pa
     dollar, case = node.address("dollar"), tmp_path / "case"
 
     def followed() -> dict[str, str]:
-        rules = Policy(unit="address", asset=dollar, deposits=False)
+        rules = Policy(unit="address", asset=dollar, stops=())
         gather(case, [given], [node.url], network_name=CHAIN, policy=rules)
-        trail = calibar.open(case).trace(given, asset=dollar, deposits=False)
+        trail = calibar.open(case).trace(given, asset=dollar, stops=())
         assert {row["state"] for row in trail.holdings} == {"held"}, trail.holdings
         by_address = {address: name for name, address in node.names.items()}
         return {by_address[row["account"].lower()]: row["traced"]["S0"] for row in trail.holdings}

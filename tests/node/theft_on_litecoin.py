@@ -2,7 +2,8 @@
 
 Three coins of a victim are swept into one, which is peeled twelve times; every second peel goes to one address of a
 service that honest customers pay too. The rest is split in four; two parts are merged with clean money, a third goes
-out beside an OP_RETURN, the fourth lies still. Last, the merged coin is spent in no block yet.
+out beside an OP_RETURN, the fourth lies still. Last, the merged coin is spent in no block yet. Apart from all this,
+five people mix their coins, and one of them pays on.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ FEE: Final = 1_000
 """Satoshi that each transaction made here pays."""
 HOPS: Final = 12
 CUSTOMERS: Final = 30
+MIXERS: Final = 5
 NOTE: Final = b"calibar was here"
 
 
@@ -60,6 +62,11 @@ class Known:
     """The third part, after the transaction with the OP_RETURN (its output 1)."""
     unconfirmed: Coin = field(init=False)
     """Where the merged coin goes, in no block yet."""
+    mixed: list[Coin] = field(default_factory=list)
+    """The coins that five people put into a CoinJoin."""
+    shares: list[Coin] = field(default_factory=list)
+    """What they get out of it, all alike; the first is spent."""
+    spent_share: Coin = field(init=False)
     heights: dict[str, int] = field(default_factory=dict)
     """Height of each transaction made here, 0 where it is in no block."""
 
@@ -91,6 +98,9 @@ class Story:
         third = known.parts[2]
         known.noted = self._spend([third], [(chain.new_address(), third.value - FEE)], NOTE)[0]
         self._mine()
+        known.shares = self._spend(known.mixed, [(chain.new_address(), COIN) for _ in known.mixed])
+        known.spent_share = self._spend(known.shares[:1], [(chain.new_address(), COIN - FEE)])[0]
+        self._mine()
         chain.mine(2)
         known.unconfirmed = self._spend([known.merged], [(chain.new_address(), known.merged.value - FEE)])[0]
         known.heights.update(dict.fromkeys(self._waiting, 0))
@@ -104,6 +114,7 @@ class Story:
         amounts = (10 * COIN, 5 * COIN + 1, 2 * COIN + 50_000_003)
         known.victim = [self._fund(chain.new_address(kind), value) for kind, value in zip(kinds, amounts, strict=True)]
         known.clean = self._fund(chain.new_address(), 3 * COIN)
+        known.mixed = [self._fund(chain.new_address(), COIN + FEE // MIXERS) for _ in range(MIXERS)]
         self._mine()
         for number in range(CUSTOMERS):
             known.paid_to_service.append(self._fund(known.service, COIN // 10 + number))

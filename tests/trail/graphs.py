@@ -14,14 +14,19 @@ import numpy as np
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from calibar.kernels.scripts import OP_RETURN
+
 CoinRef = tuple[int, int]
 """(transaction id in chain order, output index)."""
 
-Stop = tuple[Literal["min-amount", "hops"], int]
+Stop = tuple[Literal["min-amount", "hops", "label", "coinjoin", "outputs"], int]
+"""A rule with its limit; `label` with the number of a category, `coinjoin` with 0."""
 
 T = TypeVar("T")
 
 MAX_MONEY = 21 * 10**14
+STRANGER = 40
+"""Owners of single coins are numbered from here on."""
 UNSPENT = 2**63 - 1
 
 
@@ -32,6 +37,8 @@ class Tx:
     inputs: tuple[CoinRef | None, ...]
     outputs: tuple[int, ...]
     unspendable: tuple[bool, ...] = ()
+    owners: tuple[int, ...] = ()
+    """Who is paid by each output, below `STRANGER`; where it is empty, each another."""
 
 
 @dataclass(frozen=True)
@@ -86,6 +93,12 @@ class Graph:
         tx, n = self.coins[coin]
         flags = self.txs[tx].unspendable
         return bool(flags) and flags[n]
+
+    def owner(self, coin: int) -> int:
+        """Who is paid by a coin; what is unspendable is paid to nobody else's script."""
+        tx, n = self.coins[coin]
+        owners = self.txs[tx].owners
+        return owners[n] if owners and not self.unspendable(coin) else STRANGER + coin
 
     def fee(self, tx: int) -> int | None:
         """Input sum minus output sum; 0 for a coinbase, None beside an unknown input."""
@@ -149,6 +162,10 @@ class Policy:
     fees: Literal["stop", "follow"] = "stop"
     stops: tuple[Stop, ...] = ()
     as_of: int | None = None
+    labels: tuple[tuple[int, int], ...] = ()
+    """Owners and the category that a source labels each with."""
+    passed: tuple[int, ...] = ()
+    """Transactions that rules on spending leave alone."""
 
 
 @dataclass(frozen=True)
@@ -166,6 +183,8 @@ class Columns:
     input_coin: NDArray[np.int64]
     """-1 where unknown."""
     block_subsidy: NDArray[np.int64]
+    coin_address: NDArray[np.int64]
+    address_kind: NDArray[np.uint8]
 
 
 def columns(graph: Graph) -> Columns:
@@ -182,7 +201,15 @@ def columns(graph: Graph) -> Columns:
         coin_spent_by=_int64([spent_by.get(ref, UNSPENT) for ref in graph.coins]),
         input_coin=_int64([-1 if ref is None else graph.coin(ref) for ref in refs]),
         block_subsidy=_int64([block.subsidy for block in graph.blocks]),
+        coin_address=_int64([graph.owner(coin) for coin in range(len(graph.coins))]),
+        address_kind=_kinds(graph),
     )
+
+
+def _kinds(graph: Graph) -> NDArray[np.uint8]:
+    kinds = np.zeros(STRANGER + len(graph.coins), np.uint8)
+    kinds[[STRANGER + coin for coin in range(len(graph.coins)) if graph.unspendable(coin)]] = OP_RETURN
+    return kinds
 
 
 def _starts(lengths: Sequence[int]) -> NDArray[np.int64]:
@@ -222,7 +249,7 @@ def graphs(draw: st.DrawFn, max_blocks: int = 12, largest: int = MAX_MONEY) -> G
                 total += extra
             if not refs:
                 break
-            outputs, fee = _split(draw, total)
+            outputs, fee = _rounds(draw, total, len(refs)) if len(refs) > 2 else _split(draw, total)
             txs.append(_tx(draw, refs, outputs))
             all_known = all_known and None not in refs
             known_fees += 0 if None in refs else fee
@@ -281,10 +308,22 @@ def _split(draw: st.DrawFn, total: int) -> tuple[list[int], int]:
     return outputs, left
 
 
+def _rounds(draw: st.DrawFn, total: int, inputs: int) -> tuple[list[int], int]:
+    """Outputs as a CoinJoin has them, or nearly: equal shares, some change, a fee."""
+    if _number(draw, 0, 2) == 0:
+        return _split(draw, total)
+    alike = _number(draw, 2, inputs + 1)
+    share = total // (alike + _pick(draw, [0, 1, alike]))
+    change, fee = _split(draw, total - alike * share)
+    return [*[share] * alike, *change[: _pick(draw, [0, 1, 4])]], fee
+
+
 def _tx(draw: st.DrawFn, inputs: Sequence[CoinRef | None], outputs: Sequence[int]) -> Tx:
     dead = _number(draw, 0, 40) - 36  # seldom one of the outputs
     flags = tuple(n == dead for n in range(len(outputs)))
-    return Tx(tuple(inputs), tuple(outputs), flags if any(flags) else ())
+    owners = _number(draw, 0, 2**30) if _number(draw, 0, 2) else 0
+    few = tuple((owners >> 3 * n) % STRANGER for n in range(len(outputs))) if owners else ()
+    return Tx(tuple(inputs), tuple(outputs), flags if any(flags) else (), few)
 
 
 def _spendable(tx_id: int, tx: Tx) -> dict[CoinRef, int]:
@@ -325,15 +364,27 @@ def policies(draw: st.DrawFn, graph: Graph | None = None) -> Policy:
     tip = len(graph.blocks) - 1 if graph else 11
     stops: list[Stop] = []
     for _ in range(_pick(draw, [0, 0, 0, 1, 2, 3])):
-        if _number(draw, 0, 1):
+        form = _number(draw, 0, 2)
+        if form == 0:
             stops.append(("hops", _number(draw, 0, 6)))
-        else:
+        elif form == 1:
             stops.append(("min-amount", _pick(draw, [2, 50, 10**4, 10**9, 10**14, _number(draw, 0, 20)])))
+        else:
+            stops.append(("label", _number(draw, 0, 2)))
+    categories = sorted({category for name, category in stops if name == "label"})
+    owners = st.dictionaries(st.integers(0, STRANGER + 30), st.sampled_from(categories or [0]), min_size=10)
+    labels = draw(owners) if categories else {}
+    if _number(draw, 0, 1):
+        stops.append(("coinjoin", 0))
+    if _number(draw, 0, 3) == 0:
+        stops.append(("outputs", _number(draw, 1, 5)))
     return Policy(
         method=_pick(draw, ("fifo", "haircut")),
         fees=_pick(draw, ("stop", "follow")),
         stops=tuple(stops),
         as_of=_pick(draw, [None, None, None, tip - _number(draw, 0, tip) // 2, tip - _number(draw, 0, tip)]),
+        labels=tuple(labels.items()),
+        passed=tuple(draw(st.sets(st.integers(0, 12), max_size=2))),
     )
 
 

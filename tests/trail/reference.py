@@ -153,6 +153,16 @@ def haircut(line: Segments, receivers: list[int]) -> list[Segments]:
     return [merged([*part, (None, clean)]) for part, clean in zip(parts, room, strict=True)]
 
 
+def coinjoin(payers: set[int], outputs: list[tuple[int, int]]) -> bool:
+    """The shape of a CoinJoin, by who pays and by the (value, payee) of the outputs."""
+    paid = [(value, owner) for value, owner in outputs if value > 0]
+    alike = {value: len({owner for other, owner in paid if other == value}) for value, _ in paid}
+    k, n = max(alike.values(), default=0), len(paid)
+    one_round = k >= 3 and len(payers) >= k and (n in (k, k + 1) or n in (2 * k - 1, 2 * k, 2 * k + 1))
+    sharing = sum(count for count in alike.values() if count > 1)
+    return one_round or (len(payers) >= 10 and n >= 10 and sharing * 2 >= n)
+
+
 class _Tracing:
     def __init__(self, graph: Graph, sources: list[Source], policy: Policy) -> None:
         self.graph = graph
@@ -231,6 +241,11 @@ class _Tracing:
         if not carriers:
             self.receive(tx, self.clean(tx), 0)
             return [(None, fee)]
+        if (why := self.refused(tx, coins)) is not None:
+            for coin in carriers:
+                self.stopped[coin] = why
+            self.receive(tx, self.clean(tx), 0)
+            return [(None, fee)]
         hop = 1 + min(self.hops[coin] for coin in carriers)
         *parts, fee_part = self.cut([entering[coin] for coin in coins], [*self.graph.txs[tx].outputs, fee])
         self.steps.append(
@@ -307,9 +322,26 @@ class _Tracing:
     def decide(self, coin: int) -> None:
         total = sum(traced(self.content[coin]).values())
         for name, limit in self.policy.stops:
-            if (name == "min-amount" and total < limit) or (name == "hops" and self.hops[coin] >= limit):
-                self.receive_stops[coin] = name
+            if (
+                (name == "min-amount" and total < limit)
+                or (name == "hops" and self.hops[coin] >= limit)
+                or (name == "label" and (self.graph.owner(coin), limit) in self.policy.labels)
+            ):
+                self.receive_stops[coin] = f"label:{limit}" if name == "label" else name
                 return
+
+    def refused(self, tx: int, coins: list[int]) -> str | None:
+        """The rule that stops value where `tx` would spend it."""
+        outputs = [(self.graph.value(coin), self.graph.owner(coin)) for coin in self.made_by(tx)]
+        dead = any(self.graph.unspendable(coin) for coin in self.made_by(tx))
+        for name, limit in self.policy.stops:
+            mixes = name == "coinjoin" and not dead and coinjoin({self.graph.owner(c) for c in coins}, outputs)
+            if tx not in self.policy.passed and (mixes or (name == "outputs" and len(outputs) > limit)):
+                return name
+        return None
+
+    def made_by(self, tx: int) -> list[int]:
+        return [self.graph.coin((tx, n)) for n in range(len(self.graph.txs[tx].outputs))]
 
     def holdings(self) -> list[Holding]:
         rows: list[Holding] = []

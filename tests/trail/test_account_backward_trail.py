@@ -37,7 +37,7 @@ def _source(number: int) -> str:
 @pytest.mark.parametrize("method", ["fifo", "lifo"])
 def test_backward_finds_what_forward_brought(ledger: calibar.Ledger, method: str) -> None:
     """What a transfer has of the loot is what going back from it passes through, or ends at, the loot's transfer."""
-    forward = ledger.trace(_source(0), _source(1), method=method, deposits=False)
+    forward = ledger.trace(_source(0), _source(1), method=method, stops=())
     brought: dict[str, dict[str, int]] = {}
     for step in forward.steps:
         if step["kind"] == "transfer":

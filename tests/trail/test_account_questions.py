@@ -62,7 +62,7 @@ def test_an_address_without_an_asset_is_all_that_it_received(ledger: calibar.Led
 
 def test_a_limit_of_one_hop(ledger: calibar.Ledger) -> None:
     """By hand: what the first receivers pass on is stopped there, first their own and the older."""
-    trail = ledger.trace(*refs(), max_hops=1, deposits=False).document
+    trail = ledger.trace(*refs(), max_hops=1, stops=()).document
     recount(trail)
     assert resting(trail) == {
         ("S0", "dollar", "mule 1", "stopped"): 40_000 * DOLLAR,
@@ -76,7 +76,7 @@ def test_a_limit_of_one_hop(ledger: calibar.Ledger) -> None:
 
 def test_a_minimum_amount(ledger: calibar.Ledger) -> None:
     """By hand: who receives less than 26,000 dollars, or as many base units, is not followed."""
-    trail = ledger.trace(*refs(), min_amount=26_000 * DOLLAR, deposits=False).document
+    trail = ledger.trace(*refs(), min_amount=26_000 * DOLLAR, stops=()).document
     recount(trail)
     back = next(rest.amount for rest in story.rests() if rest.state == "destroyed") - 16_000 * DOLLAR
     weth = next(rest.amount for rest in story.rests() if rest.asset == "weth")

@@ -45,26 +45,26 @@ def snapshot(token_theft: Path) -> AccountSnapshot:
 # What the story says.
 
 
-@pytest.mark.parametrize(("deposits", "stops"), [(False, ()), (True, story.EXCHANGES)], ids=["no stop", "deposit"])
-def test_the_loot_rests_where_the_story_left_it(ledger: calibar.Ledger, deposits: bool, stops: Iterable[str]) -> None:
-    trail = ledger.trace(*refs(), deposits=deposits).document
+@pytest.mark.parametrize(("rules", "ends"), [((), ()), (None, story.EXCHANGES)], ids=["no stop", "deposit"])
+def test_the_loot_rests_where_the_story_left_it(
+    ledger: calibar.Ledger, rules: tuple[str, ...] | None, ends: Iterable[str]
+) -> None:
+    trail = ledger.trace(*refs(), stops=rules).document
     assert resting(trail) == {
-        (rest.label, rest.asset, rest.role, rest.state): rest.amount for rest in story.rests(tuple(stops))
+        (rest.label, rest.asset, rest.role, rest.state): rest.amount for rest in story.rests(tuple(ends))
     }
     recount(trail)
 
 
 def test_labels_are_in_the_order_of_the_refs(ledger: calibar.Ledger) -> None:
     other = {"S0": "S1", "S1": "S0"}
-    assert resting(ledger.trace(*reversed(refs()), deposits=False).document) == {
+    assert resting(ledger.trace(*reversed(refs()), stops=()).document) == {
         (other[rest.label], rest.asset, rest.role, rest.state): rest.amount for rest in story.rests()
     }
 
 
 @pytest.mark.parametrize("method", METHODS)
-@pytest.mark.parametrize(
-    "options", [{}, {"deposits": False}, {"fees": "follow"}, {"max_hops": 2}, {"min_amount": 10**10}]
-)
+@pytest.mark.parametrize("options", [{}, {"stops": ()}, {"fees": "follow"}, {"max_hops": 2}, {"min_amount": 10**10}])
 def test_every_trail_re_adds_from_its_steps_alone(ledger: calibar.Ledger, method: str, options: dict[str, Any]) -> None:
     trail = ledger.trace(*refs(), method=method, **options)
     recount(trail.document)
@@ -94,7 +94,7 @@ def test_a_persons_calculation_of_one_step_under_each_method(ledger: calibar.Led
 
 
 def test_every_step_is_a_log_of_the_node(ledger: calibar.Ledger) -> None:
-    steps = ledger.trace(*refs(), deposits=False).document["steps"]
+    steps = ledger.trace(*refs(), stops=()).document["steps"]
     destroyed = 0
     for step in steps:
         assert step["proof"] == "proven"
@@ -115,7 +115,7 @@ def test_every_step_is_a_log_of_the_node(ledger: calibar.Ledger) -> None:
 
 
 def test_what_an_account_has_is_what_the_node_says(ledger: calibar.Ledger) -> None:
-    rows = ledger.trace(*refs(), deposits=False).document["holdings"]
+    rows = ledger.trace(*refs(), stops=()).document["holdings"]
     for row in rows:
         question = {"to": row["asset"].lower(), "data": "0x70a08231" + row["account"][2:].lower().rjust(64, "0")}
         assert int(row["value"]) == int(asked("eth_call", question, "latest"), 16)
@@ -138,9 +138,9 @@ def test_the_same_bytes_however_the_chain_was_read(ledger: calibar.Ledger, tmp_p
 
 
 def test_as_of_every_height_is_the_trail_so_far(ledger: calibar.Ledger, tmp_path: Path) -> None:
-    whole = ledger.trace(*refs(), deposits=False).document
+    whole = ledger.trace(*refs(), stops=()).document
     for height in range(truth().sources[1].height, story.TIP + 1):
-        trail = ledger.trace(*refs(), deposits=False, as_of=height).document
+        trail = ledger.trace(*refs(), stops=(), as_of=height).document
         recount(trail)
         recount(ledger.trace(*refs(), as_of=height).document)
         assert trail["steps"] == [step for step in whole["steps"] if step["height"] <= height]

@@ -12,8 +12,10 @@ from reference import trace as reference_trace
 
 from calibar.kernels import taint, turns
 from calibar.kernels.cuts import CLEAN
+from calibar.kernels.stops import LABEL, stops
 from calibar.trail.policy import METHODS
-from calibar.trail.trace import _RULES, ALL, frozen, source_rows
+from calibar.trail.stops import RULES
+from calibar.trail.trace import ALL, frozen, source_rows
 
 Traced = dict[int, int]
 Segments = list[tuple[int | None, int]]
@@ -46,14 +48,21 @@ class _Walked:
         if any(coins.size == 0 for coins, _ in references):
             raise WrongQuestion
         self.rows = source_rows(self.graph, references, follow=policy.fees == "follow")
-        self.rules = [name for name, _ in policy.stops]
+        self.rules = [f"label:{value}" if name == "label" else name for name, value in policy.stops]
+        rows = {category: row for row, (name, category) in reversed([*enumerate(policy.stops)]) if name == "label"}
+        labelled = {owner: rows[category] for owner, category in policy.labels if category in rows}
         self.walk = taint.walk(
             self.graph,
             METHODS.index(policy.method),
             policy.fees == "follow",
             input_limit,
-            np.array([_RULES[name] for name in self.rules], np.int64),
-            np.array([value for _, value in policy.stops], np.int64),
+            stops(
+                [(LABEL if name == "label" else RULES[name], value) for name, value in policy.stops],
+                c.coin_address,
+                c.address_kind,
+                labelled,
+                list(policy.passed),
+            ),
             self.rows,
             np.array([ALL if amount is None else amount for _, amount in references], np.int64),
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from graphs import UNSPENT, Block, Graph, Policy, Source, Stop, Tx, columns, questions
+from graphs import STRANGER, UNSPENT, Block, Graph, Policy, Source, Stop, Tx, columns, questions
 from hypothesis import HealthCheck, assume, given, settings
 from reference import Segments, Trail, WrongQuestion, fifo, haircut, size, trace, traced
 
@@ -279,6 +279,8 @@ class TestGraphs:
             "coin_spent_by": [UNSPENT, 0, UNSPENT, 1, UNSPENT, UNSPENT],
             "input_coin": [1, 3, -1],
             "block_subsidy": [150, 0],
+            "coin_address": [STRANGER + coin for coin in range(6)],
+            "address_kind": [0] * (STRANGER + 6),
         }
 
 

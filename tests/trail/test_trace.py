@@ -7,14 +7,15 @@ import json
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pytest
 import rfc8785
-from graphs import Block, CoinRef, Graph, Policy, Source, Tx, graphs
+from graphs import Block, CoinRef, Graph, Policy, Source, Stop, Tx, graphs
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from reference import WrongQuestion
@@ -26,6 +27,8 @@ from calibar.chains.bitcoin.networks import COIN, NETWORKS
 from calibar.chains.bitcoin.script import ScriptKind, address_of
 from calibar.errors import UsageError
 from calibar.kernels.scripts import OP_RETURN
+from calibar.labels.keys import key_of
+from calibar.labels.label import Label, LabelSet
 from calibar.ledger.ingest import ingest
 from calibar.ledger.snapshot import Snapshot
 from calibar.sandbox.economy import genesis
@@ -61,6 +64,23 @@ class History:
     def coin(self, coin: int) -> str:
         tx, n = self.graph.coins[coin]
         return f"{self.txids[tx]}:{n}"
+
+    def labels(self, policy: Policy) -> LabelSet:
+        """What a source says of the owners that the policy names."""
+        coins = [(coin, category) for owner, category in policy.labels for coin in self.of_owner.get(owner, [])[:1]]
+        said = {
+            self.addresses[coin]: Label("regtest", self.addresses[coin], "N", str(c), "test", "", "")
+            for coin, c in coins
+        }
+        return LabelSet((key_of("regtest", address), label) for address, label in said.items())
+
+    @cached_property
+    def of_owner(self) -> dict[int, list[int]]:
+        """Coins by owner."""
+        found: dict[int, list[int]] = {}
+        for coin in range(len(self.graph.coins)):
+            found.setdefault(self.graph.owner(coin), []).append(coin)
+        return found
 
     def ref(self, form: str, coin: int, amount: int | None = None) -> Ref:
         """The coin itself, all its transaction's coins, or all its address's."""
@@ -131,17 +151,24 @@ class History:
         }
 
 
-def answer(ledger: calibar.Ledger, refs: Sequence[Ref], policy: Policy, *, segments: bool = False) -> dict[str, Any]:
+def answer(
+    ledger: calibar.Ledger, history: History, refs: Sequence[Ref], policy: Policy, *, segments: bool = False
+) -> dict[str, Any]:
     """The product's trail, checked for what every trail must have."""
-    stops: dict[str, int] = dict(policy.stops)
+    limits: dict[str, int] = dict(policy.stops)
+    named = {"label": "label:{}", "coinjoin": "coinjoin", "outputs": "outputs:{}"}
+    labels = history.labels(policy) if policy.labels else None
     trail = ledger.trace(
         *(text for text, _, _ in refs),
         method=policy.method,
         fees=policy.fees,
         as_of=policy.as_of,
-        min_amount=stops.get("min-amount"),
-        max_hops=stops.get("hops"),
+        min_amount=limits.get("min-amount"),
+        max_hops=limits.get("hops"),
         segments=segments,
+        stops=tuple(named[name].format(value) for name, value in policy.stops if name in named),
+        labels=labels,
+        overrides={history.txids[tx]: "it is known whose it is" for tx in policy.passed if tx < len(history.txids)},
     )
     document: dict[str, Any] = json.loads(trail.json())
     assert trail.json() == rfc8785.dumps(document)
@@ -162,9 +189,11 @@ def compare(
         expected = history.expected(refs, policy, segments=segments)
     except WrongQuestion:
         with pytest.raises(UsageError):
-            answer(ledger, refs, named, segments=segments)
+            answer(ledger, history, refs, named, segments=segments)
         return None
-    got = answer(ledger, refs, named, segments=segments)
+    got = answer(ledger, history, refs, named, segments=segments)
+    for holding in got["holdings"]:
+        holding.pop("labels", None)
     if segments:
         sources = {row["coin"] for row in expected["sources"] if row["amount"]}
         for step in got["steps"]:
@@ -243,9 +272,24 @@ def written(graph: Graph, people: int) -> tuple[History, list[transaction.Block]
         )
         txids[tx] = chain[-1].transactions[0].txid
         tx += len(block.txs)
+    owners = [coin * 7 // 3 % people if coin or island else None for coin in range(len(graph.coins))]
+    graph = _owned(graph, owners)
     chain = chain[island:]
     times = [block.header.time for block in chain]
     return History(graph, txids, [address_of(lock, REGTEST) for lock in scripts], times, int(island)), chain
+
+
+def _owned(graph: Graph, owners: Sequence[int | None]) -> Graph:
+    """The graph with these owners of its coins, None for one that nobody else's coin is paid to."""
+    blocks, tx = [], 0
+    for block in graph.blocks:
+        txs = []
+        for one in block.txs:
+            paid = [owners[graph.coin((tx, n))] for n in range(len(one.outputs))]
+            txs.append(replace(one, owners=tuple(owner for owner in paid if owner is not None)))
+            tx += 1
+        blocks.append(replace(block, txs=tuple(txs)))
+    return Graph(tuple(blocks))
 
 
 def write(folder: Path, chain: Sequence[transaction.Block]) -> Path:
@@ -272,10 +316,21 @@ def questions(draw: st.DrawFn) -> tuple[History, list[transaction.Block], list[t
         method = draw(st.sampled_from(("fifo", "haircut")))
         least_amount = draw(st.sampled_from([None, None, 1, 50, 10**4, COIN]))
         hops = draw(st.sampled_from([None, None, None, 1, 2, 5]))
+        labels = draw(st.dictionaries(st.integers(0, len(LOCKS) - 1), st.integers(0, 2), max_size=2))
+        limits: tuple[tuple[Literal["min-amount", "hops"], int | None], ...]
+        limits = ("min-amount", least_amount), ("hops", hops)
+        both: tuple[Stop, ...] = (("coinjoin", 0), ("outputs", draw(st.integers(1, 5))))
+        spending = both[: draw(st.integers(0, 2))]
         policy = Policy(
             method=method,  # type: ignore[arg-type]
             fees=draw(st.sampled_from(("stop", "follow"))),
-            stops=tuple((name, value) for name, value in (("min-amount", least_amount), ("hops", hops)) if value),  # type: ignore[misc]
+            stops=(
+                *(("label", category) for category in sorted(set(labels.values()))),
+                *((name, value) for name, value in limits if value),
+                *spending,
+            ),
+            labels=tuple(labels.items()),
+            passed=tuple(draw(st.sets(st.integers(0, 20), max_size=2))),
             as_of=draw(st.one_of(st.none(), st.none(), st.integers(0, len(graph.blocks) - 1))),
         )
         asked.append((refs, policy, method == "fifo" and draw(st.booleans())))
@@ -310,12 +365,14 @@ def history_of(ledger: Path) -> History:
     makers = np.searchsorted(s["transactions.first_coin"], np.arange(s.counts["coins"]), "right") - 1
     refs = [(int(tx), coin - first_coin[int(tx)]) for coin, tx in enumerate(makers)]
     values, spends, dead = s["coins.value"].tolist(), s["inputs.coin"].tolist(), s["addresses.kind"] == OP_RETURN
+    owners = s["coins.address"].tolist()
     gone = dead[s["coins.address"]].tolist()
     txs = [
         Tx(
             tuple(refs[coin] for coin in spends[first_input[tx] : first_input[tx + 1]]),
             tuple(values[first_coin[tx] : first_coin[tx + 1]]),
             tuple(gone[first_coin[tx] : first_coin[tx + 1]]),
+            tuple(-1 - address for address in owners[first_coin[tx] : first_coin[tx + 1]]),
         )
         for tx in range(s.counts["transactions"])
     ]
@@ -331,7 +388,12 @@ def history_of(ledger: Path) -> History:
     )
 
 
-ALL_WAYS = [Policy(method=method, fees=fees) for method in ("fifo", "haircut") for fees in ("stop", "follow")]
+ALL_WAYS = [
+    Policy(method, fees, stops)
+    for method in ("fifo", "haircut")
+    for fees in ("stop", "follow")
+    for stops in ((), (("coinjoin", 0),))
+]
 
 
 @pytest.fixture(scope="module")
@@ -368,7 +430,7 @@ def test_mainnet_traces_are_the_reference_s(mainnet: Path) -> None:
         compare(ledger, history, [history.ref("coin", history.graph.coin((9, 0)))], policy)
     for n, coin in enumerate(moved[::40]):
         form = ("coin", "transaction", "address")[n % 3]
-        compare(ledger, history, [history.ref(form, coin)], ALL_WAYS[n % 4], segments=n % 4 < 2)
+        compare(ledger, history, [history.ref(form, coin)], ALL_WAYS[n % 8], segments=n % 8 < 4)
     paying = [tx for tx in range(len(history.txids)) if history.graph.fee(tx)]
     for tx in paying[:3]:
         refs = [history.ref("coin", history.graph.coin(ref)) for ref in history.graph.txs[tx].inputs if ref]
@@ -459,7 +521,7 @@ def test_the_sandbox_s_theft_is_the_reference_s(tmp_path: Path) -> None:
         for height in (126, 133, 149, 150, 166):
             compare(ledger, history, refs[:1], replace(policy, as_of=height))
     for n, coin in enumerate(sorted(history.graph.spenders)[::60]):
-        compare(ledger, history, [history.ref("address", coin)], ALL_WAYS[n % 4])
+        compare(ledger, history, [history.ref("address", coin)], ALL_WAYS[n % 8])
 
 
 def test_an_unknown_input_stops_a_trail(data: Path, tmp_path: Path) -> None:

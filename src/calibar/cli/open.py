@@ -10,6 +10,7 @@ import click
 
 from calibar.cli.fetch import fetch_into, show_report, source_options
 from calibar.cli.output import announce_compilation, console, json_option, write_bytes
+from calibar.cli.stops import stop_options, taken_out
 
 PAGE = "trail.html"
 
@@ -21,6 +22,7 @@ PAGE = "trail.html"
 @click.option("--asset", metavar="NAME", help="Account chains: label only this asset (native, a contract, trc10:N).")
 @click.option("--max-hops", type=int, metavar="N", help="Follow no further than N transactions.")
 @click.option("--min-amount", type=int, metavar="N", help="Do not follow coins with less than N traced satoshi.")
+@stop_options
 @source_options
 @json_option
 @click.option("--html", "html_file", metavar="FILE", help=f"The page's file; else {PAGE} in the case's folder.")
@@ -47,13 +49,14 @@ def command(
 
     place = folder or Path(f"case-{re.sub(r'[^0-9A-Za-z]', '', references[0].partition('=')[0])[:12]}")
     unit = "address" if is_account_case(place, references, options["network"]) else "coin"
-    policy = Policy(method=method, unit=unit, max_hops=max_hops, min_amount=min_amount, asset=asset)
+    question = {"method": method, "max_hops": max_hops, "min_amount": min_amount, "asset": asset, **taken_out(options)}
+    policy = Policy(unit=unit, **question)
     if options["sources"]:
         show_report(fetch_into(place, references, policy, options))
     else:
         announce_compilation()
     ledger = open_ledger(place)
-    trail = ledger.trace(*references, method=method, max_hops=max_hops, min_amount=min_amount, asset=asset)
+    trail = ledger.trace(*references, **question)
     if ledger.is_account_chain:
         from calibar.trail.accounts.table import show as table  # noqa: PLC0415
     else:

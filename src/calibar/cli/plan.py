@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
 from calibar.cli.output import announce_compilation, json_option, write_bytes, write_json
+from calibar.cli.stops import stop_options, taken_out
 
 _FILE = click.Path(path_type=Path)
 
@@ -24,6 +26,7 @@ def command() -> None:
 @click.option("--method", default="fifo", show_default=True, help="fifo or haircut.")
 @click.option("--max-hops", type=int, metavar="N", help="Follow no further than N transactions.")
 @click.option("--min-amount", type=int, metavar="N", help="Do not follow coins with less than N traced satoshi.")
+@stop_options
 @click.option("--most", type=click.IntRange(min=1), default=1000, metavar="N", help="Transactions of one address.")
 @click.option("--newest", is_flag=True, help="Ask for the last block anew, and look at the chain up to it.")
 def write(
@@ -36,6 +39,7 @@ def write(
     min_amount: int | None,
     most: int,
     newest: bool,
+    **rules: Any,
 ) -> None:
     """Write what a fetch of the trail of REFs would ask next. Nothing of the case but the questions is in the plan.
 
@@ -47,8 +51,8 @@ def write(
     from calibar.trail.plans import describe, next_plan  # noqa: PLC0415
     from calibar.trail.policy import Policy  # noqa: PLC0415
 
+    policy = Policy(method=method, max_hops=max_hops, min_amount=min_amount, **taken_out(rules))
     announce_compilation()
-    policy = Policy(method=method, max_hops=max_hops, min_amount=min_amount)
     if network is None and not is_case(folder):
         network = network_of(references)
     with Case.for_fetching(folder, network) as case:

@@ -10,12 +10,13 @@ import click
 
 from calibar.cli.fetch import SOURCE_OPTIONS, fetch_into, show_report, source_options
 from calibar.cli.output import announce_compilation, console, json_option, write_bytes
+from calibar.cli.stops import stop_options, taken_out
 from calibar.errors import UsageError
 
 _TRANSACTION = re.compile(r"[0-9a-fA-F]{64}(:\d+)?$")
 
 
-def _fetch(folder: Path, references: tuple[str, ...], policy: dict[str, Any], *, deposits: bool) -> None:
+def _fetch(folder: Path, references: tuple[str, ...], policy: dict[str, Any]) -> None:
     """Fetch what the trail needs, where sources are named; takes their options out of `policy`."""
     from calibar.trail.cases import is_account_case  # noqa: PLC0415
     from calibar.trail.policy import Policy  # noqa: PLC0415
@@ -23,7 +24,7 @@ def _fetch(folder: Path, references: tuple[str, ...], policy: dict[str, Any], *,
     options = {name: policy.pop(name) for name in SOURCE_OPTIONS}
     if options["sources"]:
         unit = "address" if is_account_case(folder, references, options["network"]) else "coin"
-        rules = Policy(**{**policy, "unit": policy["unit"] or unit, "deposits": deposits or unit == "coin"})
+        rules = Policy(**{**policy, "unit": policy["unit"] or unit})
         show_report(fetch_into(folder, references, rules, options))
 
 
@@ -41,7 +42,7 @@ def _fetch(folder: Path, references: tuple[str, ...], policy: dict[str, Any], *,
 @click.option("--as-of", type=int, metavar="H", help="Look at the chain up to height H only.")
 @click.option("--max-hops", type=int, metavar="N", help="Follow no further than N transactions.")
 @click.option("--min-amount", type=int, metavar="N", help="Do not follow coins with less than N traced satoshi.")
-@click.option("--stop", "stops", multiple=True, metavar="NAME", help="Stop rule by name; `none` turns them off.")
+@stop_options
 @click.option("--asset", metavar="NAME", help="Account chains: label only this asset (native, a contract, trc10:N).")
 @click.option("--links", type=click.Path(path_type=Path), metavar="FILE", help="Account chains: follow these links.")
 @source_options
@@ -54,7 +55,6 @@ def command(
     folder: Path,
     json_file: str | None,
     html_file: str | None,
-    stops: tuple[str, ...],
     language: Literal["en", "es"],
     **policy: Any,
 ) -> None:
@@ -66,20 +66,14 @@ def command(
     """
     from calibar import open as open_ledger  # noqa: PLC0415
 
-    for name in stops:
-        if name not in ("none", "deposit"):
-            raise UsageError(
-                f"there is no stop rule {name!r} yet; use --min-amount, --max-hops, `--stop deposit` or `--stop none`"
-            )
     if policy["direction"] == "backward" and html_file:
         raise UsageError("a backward trail has no page yet; use --json, or the table")
     if json_file == "-" and html_file == "-":
         raise UsageError("--json and --html cannot both go to standard output; name a file for one")
+    policy |= taken_out(policy)
     announce_compilation()
-    _fetch(folder, references, policy, deposits="none" not in stops)
+    _fetch(folder, references, policy)
     ledger = open_ledger(folder)
-    if "none" in stops and ledger.is_account_chain:
-        policy["deposits"] = False
     trail = ledger.trace(*references, **policy)
     for reference in references:
         name = reference.partition("=")[0]

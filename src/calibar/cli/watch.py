@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from calibar.cli.output import announce_compilation, json_option
+from calibar.cli.stops import stop_options, taken_out
 from calibar.errors import UsageError
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ _PATIENCE_S: Final = 60
 @click.option("--method", default="fifo", show_default=True, help="fifo or haircut.")
 @click.option("--max-hops", type=int, metavar="N", help="Follow no further than N transactions.")
 @click.option("--min-amount", type=int, metavar="N", help="Do not follow coins with less than N traced satoshi.")
+@stop_options
 @click.option(
     "--every", type=click.FloatRange(min=0.1), default=60, show_default=True, metavar="SECONDS", help="Ask so often."
 )
@@ -65,6 +67,7 @@ def command(
     most: int,
     max_transactions: int,
     json_file: str | None,
+    **rules: Any,
 ) -> int:
     """Watch the coins where the value of REFs rests now, and tell when one moves. Ctrl-C ends it.
 
@@ -78,13 +81,14 @@ def command(
     if every < LEAST_S and not all(map(is_here, sources)):
         raise UsageError(f"--every {every:g} is too often for another's server; give {LEAST_S:g} or more")
     arguments = _split(run)
+    policy = Policy(method=method, max_hops=max_hops, min_amount=min_amount, **taken_out(rules))
     say = _sayer(json_file)
     announce_compilation()
     began = time.monotonic()
     with (
         watching(
             folder, references, sources, network_name=network, tell=_note,
-            policy=Policy(method=method, max_hops=max_hops, min_amount=min_amount),
+            policy=policy,
             limits=Limits(max_transactions, history=most, cross_check=cross_check),
         ) as watch,
     ):  # fmt: skip

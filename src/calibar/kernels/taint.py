@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from calibar.kernels import turns
 from calibar.kernels.queue import empty_queue
+from calibar.kernels.stops import NO_RULE, Stops
 from calibar.kernels.turns import FATE, FIRST, HOP, ITEM, NOWHERE, Graph, Sources, Tables
 
 I64 = NDArray[np.int64]
@@ -30,6 +31,8 @@ class Walk(NamedTuple):
     hop: I64
     fate: I64
     """SPENT, HELD, UNKNOWN_INPUT or the row of the stop rule that held it back."""
+    rule: I64
+    """Of coins that are held: the row of the stop rule that what they received matches; else NO_RULE."""
     first_segment: I64
     label: I64
     amount: I64
@@ -50,16 +53,15 @@ def walk(
     method: int,
     follow_fees: bool,
     input_limit: int,
-    rules: I64,
-    rule_values: I64,
+    stops: Stops,
     sources: Sources,
     budgets: I64,
 ) -> Walk:
     """Follow `sources` through every transaction whose inputs are below `input_limit`.
 
-    `budgets` has the units each label may still take (lowered here). Stop rules apply to what is received, in order.
-    Values of zero take nothing. Under `follow_fees` a block with traced fees has its coinbase handled after its other
-    transactions, unless a fee or the subsidy is unknown there: then those fees stay where they are.
+    `budgets` has the units each label may still take (lowered here). Values of zero take nothing. Under `follow_fees` a
+    block with traced fees has its coinbase handled after its other transactions, unless a fee or the subsidy is unknown
+    there: then those fees stay where they are.
     """
     tables = Tables(*(np.empty((FIRST_ROWS, width), np.int64) for width in turns.WIDTHS))
     tables.coins[0, FIRST] = tables.steps[0, FIRST] = 0
@@ -70,16 +72,18 @@ def walk(
     labels = np.zeros((2, budgets.size), np.int64)
     question = method == FIFO, follow_fees, input_limit
     while True:
-        short = turns.advance(graph, *question, rules, rule_values, sources, budgets, tables, queue, labels, state)
+        short = turns.advance(graph, *question, stops, sources, budgets, tables, queue, labels, state)
         if short == turns.ENOUGH:
             break
         tables = tables._replace(**{Tables._fields[short]: _longer(tables[short], int(state[turns.NEEDED]))})
     coins, steps = tables.coins[: state[turns.COINS] + 1], tables.steps[: state[turns.STEPS] + 1]
     segments, leaks = tables.segments[: state[turns.SEGMENTS]], tables.leaks[: state[turns.LEAKS]]
+    held = graph.spent_by[coins[:-1, ITEM]] >= input_limit
     return Walk(
         coin=coins[:-1, ITEM],
         hop=coins[:-1, HOP],
-        fate=coins[:-1, FATE],
+        fate=np.where(held, turns.HELD, coins[:-1, FATE]),
+        rule=np.where(held, coins[:-1, FATE], NO_RULE),
         first_segment=coins[:, FIRST],
         label=segments[:, 0],
         amount=segments[:, 1],

@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from calibar.kernels.coinjoin import LEAST
 from calibar.kernels.compiled import i64, inlined, lean
 from calibar.kernels.cuts import (
     CAPACITY,
@@ -23,20 +24,20 @@ from calibar.kernels.cuts import (
     take_in,
 )
 from calibar.kernels.queue import CHUNK, MISPLACED, USED, Queue, least, put, take
+from calibar.kernels.stops import NO_RULE, UNSOUND, Stops, received, spending
 
 I64 = NDArray[np.int64]
 
-MIN_AMOUNT, HOPS = 0, 1
-SPENT, HELD, UNKNOWN_INPUT = -3, -2, -1
+SPENT, HELD, UNKNOWN_INPUT = NO_RULE, -2, -1
 """What became of a coin: went on, rests, was stopped by an input of unknown value; else the row of its stop rule."""
 MAX_AMOUNT = 1 << 52
 NOWHERE = -1
 """In place of a transaction: nothing in the columns contradicts itself."""
 ITEM, HOP, FATE, FIRST = 0, 1, 2, 3
-COINS, STEPS, SEGMENTS, LEAKS, CHUNKS, ENTRIES, LINE, SPARE, RECEIVERS, SHARES = range(10)
+COINS, STEPS, SEGMENTS, LEAKS, CHUNKS, ENTRIES, LINE, SPARE, RECEIVERS, SHARES, PAIRS = range(11)
 """Places of the tables; the first four also count their rows in the state."""
 ENOUGH = -1
-WIDTHS = (4, 4, 2, 2, CHUNK, 2, 2, 2, 3, 1)
+WIDTHS = (4, 4, 2, 2, CHUNK, 2, 2, 2, 3, 1, 2)
 NEVER = 1 << 62
 NOTHING, TRANSACTION, COINBASE, BIRTH = 0, 1, 2, 3
 BORN, TX, BLOCK, KIND, MAKER, LEAST_HOP, ENTERED, CARRIED, ACTIVES = range(4, 13)
@@ -93,6 +94,8 @@ class Tables(NamedTuple):
     receivers: I64
     """Scratch of `share_out`."""
     shares: I64
+    pairs: I64
+    """Scratch of the rules on spending."""
 
 
 @inlined
@@ -112,15 +115,6 @@ def _row_of(first: I64, item: int, low: int) -> int:
         else:
             high = middle
     return low
-
-
-@inlined
-def _fate(total: int, hop: int, rules: I64, values: I64) -> int:
-    """Row of the first stop rule that what was received matches, else SPENT."""
-    for rule in range(rules.size):
-        if (rules[rule] == MIN_AMOUNT and total < values[rule]) or (rules[rule] == HOPS and hop >= values[rule]):
-            return rule
-    return SPENT
 
 
 @lean
@@ -223,8 +217,7 @@ def advance(
     fifo: bool,
     follow_fees: bool,
     input_limit: int,
-    rules: I64,
-    rule_values: I64,
+    stops: Stops,
     sources: Sources,
     budgets: I64,
     tables: Tables,
@@ -234,7 +227,7 @@ def advance(
 ) -> int:
     """Walk on until the end, ENOUGH, or until a table is too short: its place in `Tables`, with the rows it needs in
     `state`. A turn is taken up, then looked at for the room it needs, then cut: it is never taken up twice."""
-    coins, steps, segments, leaks, chunks, entries, line, spare, receiver, shares = tables
+    coins, steps, segments, leaks, chunks, entries, line, spare, receiver, shares, pairs = tables
     in_label, active = labels[0], labels[1]
     births, nobody = sources.coin.size, graph.first_input.size  # nobody: later than any transaction
     count, step_count, placed, leaked = state[COINS], state[STEPS], state[SEGMENTS], state[LEAKS]
@@ -259,15 +252,34 @@ def advance(
                 if fifo and end - key > entries.shape[0]:
                     short, state[NEEDED] = i64(ENTRIES), end - key
                     break
-                tx = maker
                 known = graph.fee[maker] >= 0
+                fate = i64(SPENT if known else UNKNOWN_INPUT)
+                first = graph.first_coin[maker]
+                outputs = graph.first_coin[maker + 1] - first
+                if known and outputs >= stops.fewest:
+                    first_input = graph.first_input[maker]
+                    inputs = end - first_input
+                    if inputs >= LEAST:
+                        if _worth(graph, maker) < 0:
+                            state[DAMAGED] = maker
+                            break
+                        if max(inputs, outputs) > pairs.shape[0]:
+                            short, state[NEEDED] = i64(PAIRS), max(inputs, outputs)
+                            break
+                    fate = spending(
+                        stops, maker, graph.value, graph.input_coin, first_input, inputs, first, outputs, pairs
+                    )
+                    if fate == UNSOUND:
+                        state[DAMAGED] = maker
+                        break
+                tx = maker
                 while key < end:
                     record = take(queue)
                     if graph.input_coin[key] != coins[record, ITEM]:
                         state[DAMAGED] = maker
                     hop = min(hop, coins[record, HOP])
-                    if not known:
-                        coins[record, FATE] = UNKNOWN_INPUT
+                    if fate != SPENT:
+                        coins[record, FATE] = fate
                     elif fifo:
                         entries[entered, 0], entries[entered, 1] = key, record
                         entered += 1
@@ -278,7 +290,7 @@ def advance(
                     key = least(queue, chunks, end, coins, FIRST, segments)
                 if state[DAMAGED] != NOWHERE:
                     break
-                if not known:
+                if fate != SPENT:
                     continue
                 turn_kind = i64(TRANSACTION)
             elif turn == nobody:
@@ -391,10 +403,10 @@ def advance(
                 continue
             spender = graph.spent_by[coin]
             coin_hop = i64(0) if given > 0 else hop + 1
-            fate = i64(SPENT) if given > 0 else _fate(total, coin_hop, rules, rule_values)
-            if spender >= input_limit:
-                fate = i64(HELD)
-            elif fate == SPENT:
+            fate = i64(SPENT)
+            if given == 0 and stops.receiving > 0:
+                fate = received(stops, coin, total, coin_hop)
+            if spender < input_limit and fate == SPENT:
                 put(queue, chunks, spender, count)
             coins[count, ITEM], coins[count, HOP], coins[count, FATE] = coin, coin_hop, fate
             count += 1

@@ -112,6 +112,12 @@ class Snapshot(View):
 
     def find_transaction(self, txid: str) -> int:
         """Id of the (latest) transaction with this id; raises UsageError where there is none."""
+        if (found := self.maybe_transaction(txid)) is not None:
+            return found
+        raise UsageError(f"no transaction {txid} in {self.folder} (up to height {self.height}); check it, or ingest on")
+
+    def maybe_transaction(self, txid: str) -> int | None:
+        """Id of the (latest) transaction with this id; None where the ledger never saw it."""
         from calibar.kernels.compiled import u64  # noqa: PLC0415
         from calibar.kernels.index import find_candidates  # noqa: PLC0415
 
@@ -123,7 +129,7 @@ class Snapshot(View):
             for identity in sorted(candidates[:found].tolist(), reverse=True):
                 if bytes(self["transactions.txid"][identity]) == wire:
                     return int(identity)
-        raise UsageError(f"no transaction {txid} in {self.folder} (up to height {self.height}); check it, or ingest on")
+        return None
 
     def find_address(self, text: str) -> int | None:
         """Id of an address or `script:<sha256>`; None where the ledger never saw it. Raises AddressError."""
@@ -136,9 +142,10 @@ class Snapshot(View):
                 raise UsageError(f"{text} is no script: after `script:` there must be the 64 hex digits of its SHA-256")
         else:
             digest = hashlib.sha256(script_of(text, self.network)).digest()
-        return self._find_script(digest)
+        return self.find_script(digest)
 
-    def _find_script(self, digest: bytes) -> int | None:
+    def find_script(self, digest: bytes) -> int | None:
+        """Id of the address whose script has this SHA-256; None where the ledger never saw it."""
         from calibar.kernels.compiled import u64  # noqa: PLC0415
         from calibar.kernels.index import find_candidates  # noqa: PLC0415
 

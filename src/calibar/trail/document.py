@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from calibar.canonical import canonical
+from calibar.entities.heuristics import coinjoin
 from calibar.kernels import turns
 from calibar.kernels.cuts import CLEAN
 from calibar.kernels.scripts import OP_RETURN
@@ -19,6 +20,7 @@ from calibar.kernels.turns import Sources
 from calibar.ledger.snapshot import Snapshot
 from calibar.trail.policy import DEFINITION, Policy
 from calibar.trail.references import Reference
+from calibar.trail.stops import labels_beside
 
 Segments = list[tuple[int, int]]
 """What a coin or a fee carries: (label or CLEAN, units), in order."""
@@ -61,7 +63,10 @@ class Trail:
         return dict(self.document["totals"])
 
     def html(self, language: str = "en", names: Mapping[str, str] | None = None) -> str:
-        """One self-contained page with the picture and the tables; `names` gives addresses a name, as somebody said."""
+        """One self-contained page with the picture and the tables.
+
+        `names` gives addresses a name, as somebody said; else the trail's labels do.
+        """
         if self.document["policy"]["unit"] == "coin":
             from calibar.trail.page import render  # noqa: PLC0415
 
@@ -114,9 +119,9 @@ def build(
         "definition": DEFINITION,
         "ledger": {"network": snapshot.manifest.network, "height": height, "tip": tip}
         | snapshot.caveats([reference.text.partition("=")[0] for reference in references]),
-        "labels_digest": None,
+        "labels_digest": policy.labels.digest if policy.labels is not None else None,
         "entities_digest": None,
-        "rules": {},
+        "rules": {"coinjoin": coinjoin.VERSION} if ("coinjoin", 0) in policy.rules else {},
         "policy": policy.document(as_of),
         "sources": content.sources(),
         "steps": content.steps(),
@@ -271,7 +276,8 @@ class _Builder:
             return {"state": state, "reason": reason}
         said = self.snapshot.who_says_unspent(coin, self.as_of)
         if said is None:
-            return {"state": "stopped", "reason": "not looked at"}
+            rule = int(self.walk.rule[record])
+            return {"state": "stopped", "reason": self.policy.rules[rule][0] if rule >= 0 else "not looked at"}
         pending = self.snapshot.pending_spender(coin)
         found = {"state": state, "reason": reason} | ({"reported": said} if said else {})
         return found if pending is None else found | {"pending": pending}
@@ -281,7 +287,7 @@ class _Builder:
         if fate == turns.UNKNOWN_INPUT:
             return "unknown input"
         if fate >= 0:
-            return self.policy.stops[fate][0]
+            return self.policy.rules[fate][0]
         address = int(self.snapshot["coins.address"][coin])
         start, end = self.snapshot["addresses.first_byte"][address : address + 2]
         dead = int(self.snapshot["addresses.kind"][address]) == OP_RETURN or int(end - start) > MAX_SCRIPT
@@ -291,9 +297,16 @@ class _Builder:
         rows = []
         for coin, record in sorted(self.record.items()):
             if int(self.walk.fate[record]) != turns.SPENT:
-                entry = self.named(coin) | self.traced(self.carried(coin))
-                rows.append(entry | self.resting(record, coin))
+                entry = self.named(coin) | self.traced(self.carried(coin)) | self.resting(record, coin)
+                rows.append(entry | self.said(coin))
         return rows
+
+    def said(self, coin: int) -> dict[str, Any]:
+        """What sources say of the address that a coin is paid to."""
+        if self.policy.labels is None:
+            return {}
+        script = self.snapshot.script(int(self.snapshot["coins.address"][coin]))
+        return labels_beside(self.policy, self.snapshot.manifest.network, hashlib.sha256(script).digest())
 
     def totals(self, labels: int) -> dict[str, dict[str, int]]:
         sums = [{"in": 0, "held": 0, "stopped": 0, "fees": 0, "burnt": 0} for _ in range(labels)]

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Any, Final
 
 from calibar.errors import UsageError
+from calibar.trail.attributions import Names, overrides_in, stops_in
 from calibar.trail.flow import Amounts
 from calibar.trail.picture import Node, Picture, picture
 from calibar.trail.sheet import fill
 from calibar.trail.table import FEW_LABELS, btc, holdings_table, shares, summed, totals
-from calibar.trail.words import Language, Text, counted, grouped, known, name_of, plain, reason, say, shortened, stop
+from calibar.trail.words import Language, Text, counted, grouped, known, plain, reason, say, shortened, stop
 
 if TYPE_CHECKING:
     from markupsafe import Markup
@@ -38,7 +38,7 @@ def render(trail: Mapping[str, Any], names: Mapping[str, str] | None = None, lan
     if language not in _CODES:
         raise UsageError(f"page: no language {plain(language)!r}; use en or es")
     rows = totals(trail)
-    drawn = picture(trail)
+    drawn, called = picture(trail), Names(names, trail)
     return fill(
         "trail.html",
         ("trail.css",),
@@ -59,9 +59,9 @@ def render(trail: Mapping[str, Any], names: Mapping[str, str] | None = None, lan
         more_steps=len(trail["steps"][STEPS:]),
         proofs=_proofs(trail),
         picture=drawn,
-        drawn=_texts(drawn, trail, names),
-        name_of=lambda address: name_of(names, address),
-        named=[(address, *name_of(names, address)) for address in _addresses(trail) if name_of(names, address)[0]],
+        drawn=_texts(drawn, trail, called),
+        name_of=called,
+        named=[(address, *called(address)) for address in _addresses(trail) if called(address)[0]],
     )
 
 
@@ -77,15 +77,12 @@ def _portions(trail: Mapping[str, Any]) -> list[tuple[str, int, int, int]]:
 def _policy(trail: Mapping[str, Any]) -> dict[str, Any]:
     policy, ledger = trail["policy"], trail["ledger"]
 
-    def texts(values: Iterable[object]) -> list[str]:
-        return [value if isinstance(value, str) else json.dumps(value, ensure_ascii=False) for value in values]
-
     return {
         "method": known("", policy["method"]),
         "explained": known("", f"{policy['method']}_long"),
         "height": _grouped(ledger["height"] if policy["as_of"] is None else policy["as_of"]),
-        "stops": [stop(text) for text in texts(policy["stops"])],
-        "overrides": [plain(override) for override in texts(policy["overrides"])],
+        "stops": [stop(text) for text in stops_in(policy)],
+        "overrides": overrides_in(policy),
         "fees": known("fees", policy["fees"]),
         "rules": [plain(f"{name} {version}") for name, version in sorted(trail["rules"].items())],
     }
@@ -130,7 +127,7 @@ def _addresses(trail: Mapping[str, Any]) -> list[str]:
     return list(dict.fromkeys([*(holding["address"] for holding in trail["holdings"]), *found]))
 
 
-def _texts(drawn: Picture, trail: Mapping[str, Any], names: Mapping[str, str] | None) -> dict[str, Any]:
+def _texts(drawn: Picture, trail: Mapping[str, Any], called: Names) -> dict[str, Any]:
     """What each element of the picture says when asked, and the short texts beside sources and ends."""
 
     def carried(amounts: Amounts) -> str:
@@ -170,7 +167,7 @@ def _texts(drawn: Picture, trail: Mapping[str, Any], names: Mapping[str, str] | 
             more = counted("more_ends", len(node.members), state=state)
             return Text(*(f"{more[c]}\n{carried(node.amounts)}" for c in _CODES)), more, ""
         why = reason(holding["reason"])[1]
-        name = name_of(names, holding["address"])[0]
+        name = called(holding["address"])[0]
         full = f"{plain(holding['address'])}{f' “{name}”' if name else ''}\n{plain(holding['coin'])}"
         beside = _both("") if holding["reason"] == "unspent" else why
         return Text(*(f"{full}\n{carried(node.amounts)}\n{state[c]}: {why[c]}" for c in _CODES)), beside, name

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
 from calibar.errors import UsageError
+from calibar.labels.label import CUSTODIANS, MIXERS, LabelSet
 
 DEFINITION: Final = 1
 """Version of the meaning of the methods (docs/tracing.md)."""
@@ -24,6 +27,10 @@ INVERTIBLE: Final = ("fifo", "lifo")
 FEES: Final = ("stop", "follow")
 DIRECTIONS: Final = ("forward", "backward")
 UNITS: Final = ("coin", "address")
+_CATEGORY: Final = re.compile(r"label:[a-z0-9_]{1,40}")
+_OUTPUTS: Final = re.compile(r"outputs:[1-9][0-9]{0,5}")
+LABEL_STOPS: Final = tuple(f"label:{category}" for category in (*CUSTODIANS, *MIXERS))
+"""Stops by default where there are labels."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,10 +48,15 @@ class Policy:
     """A coin that receives less traced value than this is not followed on."""
     max_hops: int | None = None
     """A coin this many transactions away from the sources is not followed on."""
+    stops: tuple[str, ...] | None = None
+    """Rules by name: `labels` (LABEL_STOPS), `label:CATEGORY`; of coins `coinjoin`, `outputs:N`; of accounts `deposit`.
+    An empty tuple: none. None: `labels` where there are any, and `coinjoin` or `deposit`."""
+    labels: LabelSet | None = None
+    """What sources say of addresses."""
+    overrides: Mapping[str, str] = field(default_factory=dict)
+    """Transactions and addresses that rules of `stops` do not stop at, each with the reason."""
     asset: str | None = None
     """Account chains: label only what arrives of this asset (`native`, a contract, `trc10:<number>`)."""
-    deposits: bool = True
-    """Account chains: stop where value reaches a custodian's deposit address of one customer."""
     links: Path | None = None
     """Account chains: a file of links that an analyst asserted."""
     segments: bool = False
@@ -56,12 +68,12 @@ class Policy:
             raise UsageError("libr has a meaning for accounts only; use fifo or haircut, or --unit address")
         methods = METHODS if self.unit == "coin" else ACCOUNT_METHODS
         known_values = ("method", methods), ("unit", UNITS), ("direction", DIRECTIONS), ("fees", FEES)
-        for field, known in known_values:
-            value = getattr(self, field)
-            if value not in known and value in PLANNED.get(field, ()):
-                raise UsageError(f"{field} {value!r} is defined but not built yet; there is {', '.join(known)}")
+        for name, known in known_values:
+            value = getattr(self, name)
+            if value not in known and value in PLANNED.get(name, ()):
+                raise UsageError(f"{name} {value!r} is defined but not built yet; there is {', '.join(known)}")
             if value not in known:
-                raise UsageError(f"there is no {field} {value!r}; there is {', '.join(known)}")
+                raise UsageError(f"there is no {name} {value!r}; there is {', '.join(known)}")
         if self.direction == "backward":
             if self.unit == "coin":
                 raise UsageError("direction 'backward' is defined for coins but not built yet; there is forward")
@@ -69,8 +81,9 @@ class Policy:
                 raise UsageError(f"{self.method} has no inverse: backward there is {' and '.join(INVERTIBLE)}")
             if self.min_amount is not None or self.links is not None:
                 raise UsageError("a minimum amount and links are for forward trails; leave them out")
-        if self.unit == "coin" and (self.asset is not None or self.links is not None or not self.deposits):
-            raise UsageError("assets, links and deposit addresses are matters of account chains; leave them out")
+        if self.unit == "coin" and (self.asset is not None or self.links is not None):
+            raise UsageError("assets and links are matters of account chains; leave them out")
+        self._check_stops()
         if self.segments and self.unit != "coin":
             raise UsageError("segments are listed for coins only; leave --segments out")
         if self.segments and self.method != "fifo":
@@ -80,32 +93,54 @@ class Policy:
         if self.max_hops is not None and self.max_hops < 1:
             raise UsageError(f"a limit of {self.max_hops} hops would look at nothing; give 1 or more")
 
-    @property
-    def stops(self) -> list[tuple[str, int]]:
-        """The stop rules in force, in order: the first that matches wins."""
-        rules = (("min-amount", self.min_amount), ("hops", self.max_hops))
-        return [(name, value) for name, value in rules if value is not None]
+    def _check_stops(self) -> None:
+        rules = ("coinjoin", "outputs:N") if self.unit == "coin" else ("deposit",)
+        for name in self.stops or ():
+            if _CATEGORY.fullmatch(name) or name in ("labels", *rules):
+                if "label" in name and self.labels is None:
+                    raise UsageError(f"stop rule {name}: there are no labels; name a table of them by --labels FILE")
+            elif not (_OUTPUTS.fullmatch(name) and self.unit == "coin"):
+                known = ", ".join(("labels", "label:CATEGORY", *rules))
+                raise UsageError(
+                    f"there is no stop rule {name[:60]!r}; with unit {self.unit} there is {known}, or none"
+                )
+        if sum(name.startswith("outputs:") for name in self.stops or ()) > 1:
+            raise UsageError("two limits of outputs: give one")
+        if self.stops and self.direction == "backward":
+            raise UsageError("stop rules are for forward trails; leave them out")
+        for name, reason in self.overrides.items():
+            if not reason.strip():
+                raise UsageError(f"going on past {name[:80]} needs a reason, which every report of the trail carries")
 
     @property
-    def _stops_at_deposits(self) -> bool:
-        return self.unit != "coin" and self.deposits and self.direction == "forward"
-
-    @property
-    def account_stops(self) -> list[tuple[str, int]]:
-        """The same with unit `address`."""
-        return [*([("deposit", 0)] if self.deposits else []), *self.stops]
+    def rules(self) -> list[tuple[str, int]]:
+        """The stop rules in force, in order: the first that matches wins. Each with its limit, 0 where it has none."""
+        if self.direction == "backward":
+            return [("hops", self.max_hops)] if self.max_hops is not None else []
+        coins = self.unit == "coin"
+        asked = ("labels", "coinjoin" if coins else "deposit") if self.stops is None else self.stops
+        labels = [name for name in LABEL_STOPS if "labels" in asked] if self.labels is not None else []
+        labels += sorted(name for name in {*asked} - {*labels} if name.startswith("label:"))
+        received = [*labels, *(["deposit"] if "deposit" in asked else [])]
+        limits = (("min-amount", self.min_amount), ("hops", self.max_hops))
+        outputs = [("outputs", int(name.partition(":")[2])) for name in asked if name.startswith("outputs:")]
+        return [
+            *((name, 0) for name in received),
+            *((name, value) for name, value in limits if value is not None),
+            *([("coinjoin", 0)] if "coinjoin" in asked else []),
+            *outputs,
+        ]
 
     def document(self, as_of: int | None) -> dict[str, Any]:
         """As it stands in a trail's JSON; `as_of` is the height in force."""
-        limits = [f"{name}:{value}" for name, value in self.stops]
         document: dict[str, Any] = {
             "method": self.method,
             "unit": self.unit,
             "direction": self.direction,
             "fees": self.fees,
             "as_of": as_of,
-            "stops": [*(["deposit"] if self._stops_at_deposits else []), *limits],
-            "overrides": [],
+            "stops": [f"{name}:{value}" if value else name for name, value in self.rules],
+            "overrides": [{"past": name, "reason": reason} for name, reason in sorted(self.overrides.items())],
         }
         if self.segments:
             document["segments"] = True

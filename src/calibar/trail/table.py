@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from calibar.errors import BalanceError, UsageError
+from calibar.trail.attributions import Names
 from calibar.trail.caveats import caveats
-from calibar.trail.words import Language, counted, name_of, plain, reason, say, shortened
+from calibar.trail.words import Language, counted, plain, reason, say, shortened
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -140,6 +141,7 @@ def show(
     def word(key: str) -> str:
         return say(key)[language]
 
+    called = Names(names, trail)
     labels = [total.label for total in totals(trail)]
     roomy = console.width >= _ROOMY
     columns = labels if roomy and 1 < len(labels) <= FEW_LABELS else []
@@ -153,7 +155,7 @@ def show(
     for head in (word("state"), word("address"), word("coin")):
         table.add_column(head, overflow="fold")
     for row in holdings_table(trail, limit):
-        name = name_of(names, row.address)[0]
+        name = called(row.address)[0]
         where = row.address
         if row.kind == "holding":
             state = f"{say(row.state)[language]}: {reason(row.reason)[1][language]}"

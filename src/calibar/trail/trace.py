@@ -10,14 +10,15 @@ from numpy.typing import NDArray
 from calibar.collection import uncollected
 from calibar.errors import BalanceError, DamageError, UsageError
 from calibar.kernels import taint, turns
+from calibar.kernels.stops import Stops
 from calibar.kernels.taint import Walk
 from calibar.kernels.turns import Graph, Sources
 from calibar.ledger.snapshot import Snapshot
 from calibar.trail.document import Trail, build
 from calibar.trail.policy import METHODS, Policy
 from calibar.trail.references import Reference, resolve
+from calibar.trail.stops import stops_on_coins
 
-_RULES = {"min-amount": turns.MIN_AMOUNT, "hops": turns.HOPS}
 ALL = int(np.iinfo(np.int64).max)
 
 
@@ -37,9 +38,13 @@ def trace(references: Sequence[str], snapshot: Snapshot, policy: Policy) -> Trai
 
 
 def resting(references: Sequence[str], snapshot: Snapshot, policy: Policy) -> tuple[list[int], int | None]:
-    """Coins that labelled value rests in by what is known, and the height up to which that was looked at."""
+    """Coins that labelled value rests in by what is known, and the height up to which that was looked at.
+
+    Those at whose address's label the trail stops are left out: what becomes of a custodian's coins is no matter of it.
+    """
     _, _, walked, as_of = _walked(references, snapshot, policy)
-    return walked.coin[walked.fate == turns.HELD].tolist(), as_of
+    labels = [row for row, (name, _) in enumerate(policy.rules) if name.startswith("label:")]
+    return walked.coin[(walked.fate == turns.HELD) & ~np.isin(walked.rule, labels)].tolist(), as_of
 
 
 def _walked(
@@ -54,7 +59,8 @@ def _walked(
     coin_limit = int(graph.first_coin[int(graph.block_first_tx[blocks])])
     resolved = [resolve(text, snapshot, coin_limit) for text in references]
     sources = source_rows(graph, [(ref.coins, ref.amount) for ref in resolved], follow=policy.fees == "follow")
-    walked = walk(graph, policy, sources, [ref.amount for ref in resolved], snapshot.input_limit(blocks))
+    stops = stops_on_coins(snapshot, policy)
+    walked = walk(graph, policy, stops, sources, [ref.amount for ref in resolved], snapshot.input_limit(blocks))
     if walked.damaged != turns.NOWHERE:
         raise DamageError(
             f"{snapshot.folder} contradicts itself about transaction {snapshot.txid(walked.damaged)}; "
@@ -109,13 +115,13 @@ def source_rows(graph: Graph, references: Sequence[tuple[NDArray[np.int64], int 
     return Sources(*(column[order].astype(np.int64) for column in columns))
 
 
-def walk(graph: Graph, policy: Policy, sources: Sources, amounts: Sequence[int | None], input_limit: int) -> Walk:
+def walk(
+    graph: Graph, policy: Policy, stops: Stops, sources: Sources, amounts: Sequence[int | None], input_limit: int
+) -> Walk:
     """Run the kernel; `sources.amount` is filled in."""
     budgets = np.array([ALL if amount is None else min(amount, ALL) for amount in amounts], np.int64)
-    rules = np.array([_RULES[name] for name, _ in policy.stops], np.int64)
-    values = np.array([min(value, ALL) for _, value in policy.stops], np.int64)
     follow = policy.fees == "follow"
-    return taint.walk(graph, METHODS.index(policy.method), follow, input_limit, rules, values, sources, budgets)
+    return taint.walk(graph, METHODS.index(policy.method), follow, input_limit, stops, sources, budgets)
 
 
 def _check_labelled(sources: Sources, references: Sequence[Reference]) -> None:

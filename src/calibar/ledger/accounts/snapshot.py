@@ -198,6 +198,10 @@ class AccountSnapshot(View):
         """Whether all that a holding did since its first transfer here is known; of a chain's whole blocks it is."""
         return True
 
+    def knows_all(self, address: int, asset: int) -> bool:
+        """Whether all that an address ever moved of an asset is known, nothing included; of a chain's blocks it is."""
+        return True
+
     def who_says_it_has(self, holding: int) -> list[str]:
         """Of a case: servers by whose word a holding has what its transfers leave."""
         return []

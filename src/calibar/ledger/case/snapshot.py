@@ -183,12 +183,16 @@ class CaseSnapshot(Snapshot):
 
     def find_transaction(self, txid: str) -> int:
         """Id of the transaction with this id; raises UsageError where the case has none."""
-        found = self._ids.get(bytes.fromhex(txid)[::-1])
-        if found is None:
-            raise UsageError(f"no transaction {txid} in the case in {self.folder}; fetch it with --source")
-        return found
+        if (found := self.maybe_transaction(txid)) is not None:
+            return found
+        raise UsageError(f"no transaction {txid} in the case in {self.folder}; fetch it with --source")
 
-    def _find_script(self, digest: bytes) -> int | None:
+    def maybe_transaction(self, txid: str) -> int | None:
+        """Id of the transaction with this id; None where the case has none."""
+        return self._ids.get(bytes.fromhex(txid)[::-1])
+
+    def find_script(self, digest: bytes) -> int | None:
+        """Id of the address whose script has this SHA-256; None where no coin of the case is paid to it."""
         return self._addresses.get(digest)
 
     def coins_of(self, address: int) -> NDArray[np.int64]:

@@ -11,8 +11,10 @@ from calibar.trail.accounts.lanes import Amounts
 from calibar.trail.accounts.picture import Node, Picture, Ribbon
 from calibar.trail.accounts.table import NATIVE_DECIMALS
 from calibar.trail.accounts.words import both, brief, many, shown, tell, word
-from calibar.trail.words import Language, Text, counted, grouped, name_of, plain, say, shortened
+from calibar.trail.attributions import Names
+from calibar.trail.words import Language, Text, counted, grouped, plain, reason, say, shortened
 
+_STANDING: Final = {"deposit": "inference", "exchanged": "inference"}
 CODES: Final[tuple[Language, Language]] = ("en", "es")
 _SYMBOL: Final = 16
 """Characters shown of a symbol."""
@@ -40,21 +42,6 @@ def utc(seconds: object, form: str = "%Y-%m-%d %H:%M UTC") -> str:
         return datetime.fromtimestamp(seconds, UTC).strftime(form) if isinstance(seconds, int) else "?"
     except (OverflowError, ValueError, OSError):
         return "?"
-
-
-class Names:
-    """Names that somebody gave to addresses; hexadecimal ones match whatever their case."""
-
-    def __init__(self, names: Mapping[str, str] | None) -> None:
-        self.given = {_folded(address): name for address, name in (names or {}).items()}
-
-    def __call__(self, address: object) -> tuple[str, str]:
-        """An address's name, and the source of the name."""
-        return name_of(self.given, _folded(str(address)))
-
-
-def _folded(address: str) -> str:
-    return address.lower() if address[:2].lower() == "0x" else address
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,7 +191,7 @@ class Captions:
             "full": joined(*full, by="\n"),
             "state": state,
             "beside": both(row["state"]) if row["reason"] == "deposit" else why,
-            "standing": "inference" if row["reason"] in ("deposit", "exchanged") else "fact",
+            "standing": _STANDING.get(row["reason"], reason(row["reason"])[0] if "label:" in row["reason"] else "fact"),
             "frozen": "frozen" in row,
         }
 

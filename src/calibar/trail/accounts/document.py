@@ -25,6 +25,7 @@ from calibar.trail.accounts.proof import proof_of
 from calibar.trail.accounts.references import Reference
 from calibar.trail.document import Trail, digest_of
 from calibar.trail.policy import DEFINITION, Policy
+from calibar.trail.stops import labels_beside
 
 _KINDS: Final = {
     kernels.CARRIED: "transfer",
@@ -51,6 +52,8 @@ class Question:
     walk: FlowWalk
     deposits: dict[int, int]
     """Holdings of deposit addresses, and the hot wallets that collect from them."""
+    labelled: dict[int, int]
+    """Addresses that a rule on labels stops at, and its row."""
 
 
 def build(
@@ -72,7 +75,7 @@ def build(
     document: dict[str, Any] = {
         "definition": DEFINITION,
         "ledger": {"network": snapshot.chain, "height": height, "tip": tip} | snapshot.caveats(),
-        "labels_digest": None,
+        "labels_digest": question.policy.labels.digest if question.policy.labels is not None else None,
         "entities_digest": None,
         "links": [link.document() for link in links],
         "rules": {"conversion": conversions.VERSION, "deposit": sweeps.VERSION, "look-alike": lookalikes.VERSION},
@@ -220,7 +223,7 @@ class _Builder:
             step["flags"] = [{"rule": "look-alike", "resembles": other}]
         rule = int(self.walk.step_rule[i])
         if rule >= 0:
-            step["stop"] = self.q.policy.account_stops[rule][0]
+            step["stop"] = self.q.policy.rules[rule][0]
         counted = {kernels.FEES: "fees", kernels.BURNT: "burnt", kernels.CONVERTED: "converted_out"}
         for label, amount in drawn.items():
             if kind in counted:
@@ -255,15 +258,16 @@ class _Builder:
     def reason(self, code: int) -> str:
         if code == kernels.INCOMPLETE:
             return "incomplete history"
-        return "exchanged" if code == kernels.EXCHANGED else self.q.policy.account_stops[code][0]
+        return "exchanged" if code == kernels.EXCHANGED else self.q.policy.rules[code][0]
 
     def resting(self, holding: int, traced: Amounts, state: str, reason: str) -> dict[str, Any]:
         snapshot = self.snapshot
+        address = int(snapshot["holdings.address"][holding])
         if state == "held" and not snapshot.is_whole(holding):
-            state, reason = "stopped", "not looked at"
+            rule = self.q.labelled.get(address)
+            state, reason = "stopped", "not looked at" if rule is None else self.reason(rule)
         for label, amount in traced.items():
             self.add(int(label[1:]), holding, state, amount)
-        address = int(snapshot["holdings.address"][holding])
         row: dict[str, Any] = {
             **self.account(holding),
             "asset": snapshot.asset_name(int(snapshot["holdings.asset"][holding])),
@@ -276,6 +280,7 @@ class _Builder:
             row |= {"reported": snapshot.who_says_it_has(holding)}
         if (int(snapshot["holdings.asset"][holding]), address) in self.frozen:
             row["frozen"] = "by the issuer"
+        row |= labels_beside(self.q.policy, snapshot.chain, snapshot.address_bytes(address))
         if holding in self.q.deposits:
             hot = snapshot.address_name(self.q.deposits[holding])
             row["inferred"] = {"rule": "deposit", "says": "deposit address of one customer", "hot_wallet": hot}

@@ -1,8 +1,9 @@
 """Fetch what a trail on an account chain needs, as it advances: the histories of addresses that labelled value reaches.
 
 An address's history in an asset is asked for, and what the address has; where they do not agree, it is not whole, and
-the trail stops there. Blocks of the trail's steps are asked for whole where a node is among the servers: then they are
-proven, and exchanges in them are seen.
+the trail stops there. Where an address passes all on to one wallet, what the rule on deposit addresses looks at is
+asked for too, so that the trail stops at the customer's. Blocks of the trail's steps are asked for whole where a node
+is among the servers: then they are proven, and exchanges in them are seen.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from calibar.errors import AddressError, ChainError, DecodeError, UsageError
 from calibar.ledger.case.accounts.snapshot import CaseAccountSnapshot
 from calibar.ledger.case.accounts.state import classes_of
 from calibar.ledger.case.case import Case, Lie
+from calibar.trail.accounts.sweeps import Sweeps
 from calibar.trail.accounts.trace import trace
 from calibar.trail.fetching import REORGANISATION, Limits, Progress, Report
 from calibar.trail.policy import Policy
@@ -38,6 +40,8 @@ _EVERYTHING: Final[dict[str, tuple[Class, ...]]] = {
     "tron": ("value", "token", "trc10"),
 }
 Wanted = tuple[bytes, Asset]
+_PEERS: Final = 6
+"""Other addresses that pay a wallet that are looked at, to see whether it collects from deposit addresses."""
 
 
 class AccountFetcher:
@@ -197,6 +201,8 @@ class AccountFetcher:
             room = self.limits.blocks - len(proven)
             blocks = self._unproven(document) - proven if room > 0 else set[int]()
             unplaced = self._unplaced(document) - looked
+            if not frontier and ("deposit", 0) in policy.rules:
+                frontier = self._beside_sweeps(snapshot, document)
             if not (frontier or blocks or unplaced):
                 break
             self.report.rounds += 1
@@ -231,6 +237,28 @@ class AccountFetcher:
                 if wanted not in self._listed:
                     found.append(wanted)
         return list(dict.fromkeys(found))
+
+    def _beside_sweeps(self, snapshot: CaseAccountSnapshot, document: Any) -> list[Wanted]:
+        """What the rule on deposit addresses must know of an address that passes all on to one wallet, and has done so
+        with labelled value: its gas, and how some others that pay that wallet do. Each is asked for once."""
+        wanted: list[Wanted] = []
+        sweeps: dict[int, Sweeps] = {}
+        for step in document["steps"]:
+            asset = snapshot.find_asset(step["asset"])
+            if asset is None or step["kind"] != "transfer" or asset == snapshot.find_asset("native"):
+                continue
+            address = snapshot.find_address(snapshot.read_address(step["inputs"][0]["account"]))
+            holding = snapshot.find_holding(asset, address) if address is not None else None
+            if holding is None or not snapshot.is_whole(holding):
+                continue
+            rule = sweeps.setdefault(asset, Sweeps(snapshot, asset, snapshot.counts["transfers"]))
+            if (wallet := rule.pays_alone(holding)) is None:
+                continue
+            told = snapshot.asset_told(asset)
+            for number, one in enumerate([holding, *rule.peers(holding, wallet)[:_PEERS]]):
+                owner = snapshot.address_bytes(int(snapshot["holdings.address"][one]))
+                wanted += [(owner, Asset()), *([(owner, told)] if number else [])]
+        return [one for one in dict.fromkeys(wanted) if one not in self._asked]
 
     def _unproven(self, document: Any) -> set[int]:
         """Heights of steps in blocks that are not known whole, or that another branch may have taken since; where no

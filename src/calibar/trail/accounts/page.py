@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from calibar.errors import BalanceError, UsageError
-from calibar.trail.accounts.captions import CODES, Asset, Captions, Names, asset_of, joined, same, utc
+from calibar.trail.accounts.captions import CODES, Asset, Captions, asset_of, joined, same, utc
 from calibar.trail.accounts.lanes import units
 from calibar.trail.accounts.picture import picture
 from calibar.trail.accounts.table import PARTS
 from calibar.trail.accounts.words import PAGE, both, brief, many, quantity, tell
+from calibar.trail.attributions import Names, overrides_in, stops_in
 from calibar.trail.sheet import fill
 from calibar.trail.table import FEW_LABELS, shares
 from calibar.trail.words import Text, grouped, plain, say
@@ -45,7 +45,7 @@ def render(document: Mapping[str, Any], names: Mapping[str, str] | None = None, 
     if "holdings" not in document:
         raise UsageError("trail: it has no holdings; only a forward trail can be shown, trace with --direction forward")
     answers = _answers(document)
-    drawn, called = picture(document), Names(names)
+    drawn, called = picture(document), Names(names, document)
     captions = Captions(drawn, document, called)
     accounts = _accounts(document)
     words = (tell, many, both, brief)
@@ -193,8 +193,8 @@ def _policy(trail: Mapping[str, Any]) -> dict[str, Any]:
         "method": tell(method) if is_known else same(plain(method)),
         "explained": tell(f"{method}_long", rule=tell("only_rule")) if is_known else same(""),
         "height": _grouped(trail["ledger"]["height"] if policy["as_of"] is None else policy["as_of"]),
-        "stops": [_stop(text) for text in policy["stops"]],
-        "overrides": [plain(text if isinstance(text, str) else json.dumps(text)) for text in policy["overrides"]],
+        "stops": [_stop(text) for text in stops_in(policy)],
+        "overrides": overrides_in(policy),
         "fees": tell(f"fees.{policy['fees']}") if f"fees.{policy['fees']}" in PAGE else same(plain(policy["fees"])),
         "rules": rules,
     }

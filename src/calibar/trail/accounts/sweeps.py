@@ -4,7 +4,8 @@ Claim: the address belongs to a custodian and to one customer of it; whoever pai
 Premises: it receives the asset and forwards all of it, every time, to one and the same address (the hot wallet); it
 pays nobody else; what it spends on fees came from an address that the hot wallet's other deposit addresses got theirs
 from too (the funder), or was paid by the collector's own transaction; the hot wallet collects so from at least
-MINIMUM addresses. Not said where the ledger does not know who pays for fees (an island, an export of tokens alone).
+MINIMUM addresses. Not said where the ledger does not know who pays for fees (an island, an export of tokens alone), in
+a case only of addresses whose histories in the asset and in the chain's own coin are known whole.
 Critical questions: Could one person run the collecting wallet (a payment processor, a large mule's sweeper)? Do known
 labels name the hot wallet? Are the forwards automatic (same delay, same amounts)?
 Error rate: not measured.
@@ -50,15 +51,13 @@ class Sweeps:
 
     def hot_wallet(self, holding: int) -> int | None:
         """The address that collects from a holding's owner, where that is a deposit address; else None."""
-        if self.snapshot.manifest.island or self.native is None:  # who pays for fees is not known there
+        island = self.snapshot.manifest.island and not self.snapshot.is_case
+        if island or self.native is None:  # who pays for fees is not known there
             return None
-        at = int(np.searchsorted(self.holding, holding))
-        if at == self.holding.size or self.holding[at] != holding or not self._deposits(holding):
+        wallet = self.pays_alone(holding)
+        if wallet is None or not self._deposits(holding):
             return None
-        wallet = int(self.wallet[at])
-        peers = self.holding[self.wallet == wallet]
-        peers = peers[peers != holding][:ENOUGH].tolist()
-        alike = [holding, *(peer for peer in peers if self._deposits(peer))]
+        alike = [holding, *(peer for peer in self.peers(holding, wallet)[:ENOUGH] if self._deposits(peer))]
         funders = [self._funders(one) for one in alike]
         shared = Counter(funder for found in funders for funder in found)
         hot = int(self.snapshot["holdings.address"][wallet])
@@ -66,8 +65,20 @@ class Sweeps:
         fitting = [not found or bool(found & common) for found in funders]
         return hot if fitting[0] and sum(fitting) >= MINIMUM else None
 
+    def pays_alone(self, holding: int) -> int | None:
+        """The one holding that another pays, where it pays no more than one."""
+        at = int(np.searchsorted(self.holding, holding))
+        return int(self.wallet[at]) if at < self.holding.size and self.holding[at] == holding else None
+
+    def peers(self, holding: int, wallet: int) -> list[int]:
+        """Other holdings that pay the same wallet alone, by what is known."""
+        peers = self.holding[(self.wallet == wallet) & (self.holding != holding)]
+        return [int(peer) for peer in peers]
+
     def _deposits(self, holding: int) -> bool:
         """Whether each forward left nothing, and there was one, and the fees' source is known or there were none."""
+        if not (self.snapshot.is_whole(holding) and self._knows_gas(holding)):
+            return False
         moves = self.snapshot.movements_of(holding)
         sent = moves[(moves < 2 * self.limit) & (moves % 2 == 0)]
         emptied = not self.snapshot["movements.balance"].reshape(-1, 4)[sent].any()
@@ -79,6 +90,10 @@ class Sweeps:
         found = self.snapshot.find_holding(self.native, int(self.snapshot["holdings.address"][holding]))
         moves = self.snapshot.movements_of(found) if found is not None else np.empty(0, np.int64)
         return moves[moves < 2 * self.limit]
+
+    def _knows_gas(self, holding: int) -> bool:
+        assert self.native is not None  # noqa: S101
+        return self.snapshot.knows_all(int(self.snapshot["holdings.address"][holding]), self.native)
 
     def _pays_fees(self, holding: int) -> bool:
         moves = self._gas(holding)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from calibar.trail.accounts.words import quantity, word
+from calibar.trail.attributions import Names
 from calibar.trail.caveats import caveats
 from calibar.trail.words import Language, plain
 
@@ -65,7 +66,7 @@ def show(
     from rich.table import Table  # noqa: PLC0415 - rich is slow to import and often not needed
     from rich.text import Text  # noqa: PLC0415
 
-    totals = trail["totals"]
+    totals, called = trail["totals"], Names(names, trail)
     for asset in dict.fromkeys(asset for assets in totals.values() for asset in assets):
         decimals = decimals_of(trail, asset)
         title = f"{word('rests', language)}: {title_of(trail, asset)}"
@@ -79,8 +80,8 @@ def show(
         for row in rows[:limit]:
             traced = units(row)
             where = plain(row["account"])
-            if name := (names or {}).get(where.lower()):
-                where += f" “{plain(name)}”"
+            if name := called(where)[0]:
+                where += f" “{name}”"
             if "inferred" in row:
                 where += f"  ({word('collected by', language)} {row['inferred']['hot_wallet']})"
             table.add_row(quantity(traced, decimals), str(traced), Text(standing(row, language)), Text(where))

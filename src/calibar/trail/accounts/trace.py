@@ -23,10 +23,11 @@ from calibar.trail.accounts.selection import Selection, places, select, untracea
 from calibar.trail.accounts.sweeps import Sweeps
 from calibar.trail.document import Trail
 from calibar.trail.policy import ACCOUNT_METHODS, Policy
+from calibar.trail.stops import labelled_accounts, passed_addresses
 
 I64 = NDArray[np.int64]
 ALL = (1 << 126) - 1
-_RULES = {"min-amount": kernels.MIN_AMOUNT, "hops": kernels.HOPS, "deposit": kernels.HOLDER}
+_RULES = {"min-amount": kernels.MIN_AMOUNT, "hops": kernels.HOPS}
 
 
 @uncollected()
@@ -50,15 +51,16 @@ def trace(references: Sequence[str], snapshot: AccountSnapshot, policy: Policy) 
     assets, reached, found = set(asked), set[int](), _without_linked([], [c for _, c in asserted if c is not None])
     sweeps: dict[int, Sweeps] = {}
     deposits: dict[int, int] = {}
+    labelled = labelled_accounts(snapshot, policy)
     # A rule looks only at whom the walk has reached, and the walk depends on the rules: again, until nothing is new.
     while True:
         selection = select(snapshot, assets, limit, found)
-        question = _ask(snapshot, policy, selection, resolved, deposits)
+        question = _ask(snapshot, policy, selection, resolved, deposits, labelled)
         now = _reached(snapshot, question)
         more = {asset for asset in _converted_into(selection, question.walk) if not untraceable(snapshot, asset, limit)}
         if now <= reached and more <= assets:
             break
-        if policy.deposits:
+        if ("deposit", 0) in policy.rules:
             deposits |= _deposits(snapshot, now - reached, limit, sweeps)
         reached |= now
         assets |= more
@@ -107,21 +109,29 @@ def _ask(
     selection: Selection,
     references: list[Reference],
     deposits: dict[int, int],
+    labelled: dict[int, int],
 ) -> Question:
     flow = places(selection.rows, np.concatenate([ref.transfers for ref in references]))
     label = np.repeat(np.arange(len(references)), [ref.transfers.size for ref in references])
     order = np.lexsort((label, flow))
     sources = Arrivals(flow[order].astype(np.int64), label[order].astype(np.int64), np.zeros((flow.size, 2), np.uint64))
     budgets = limbs([ALL if ref.amount is None else ref.amount for ref in references])[:, :2].copy()
-    stops = policy.account_stops
+    stops = policy.rules
     holder_rule = np.full(selection.holdings.size, -1, np.int64)
-    if "deposit" in (names := [name for name, _ in stops]):
-        holder_rule[np.isin(selection.holdings, list(deposits))] = names.index("deposit")
+    if ("deposit", 0) in stops:
+        passed = passed_addresses(snapshot.chain, policy)
+        bytes_of = {h: snapshot.address_bytes(int(snapshot["holdings.address"][h])) for h in deposits}
+        found = [holding for holding in deposits if bytes_of[holding] not in passed]
+        holder_rule[np.isin(selection.holdings, found)] = stops.index(("deposit", 0))
+    owners = snapshot["holdings.address"][selection.holdings]
+    row_of = np.full(snapshot.counts["addresses"], -1, np.int64)
+    row_of[list(labelled)] = list(labelled.values())
+    holder_rule = np.where(row_of[owners] >= 0, row_of[owners], holder_rule)
     walked = walk(
         selection.flows._replace(holder_rule=holder_rule),
         ACCOUNT_METHODS.index(policy.method),
         policy.fees == "follow",
-        np.array([_RULES[name] for name, _ in stops], np.int64),
+        np.array([_RULES.get(name, kernels.HOLDER) for name, _ in stops], np.int64),
         limbs([value for _, value in stops])[:, :2].copy(),
         sources,
         budgets,
@@ -134,7 +144,7 @@ def _ask(
             "units), or does not follow from those before it; `calibar ledger check` tells"
         )
     rows, holdings = selection.rows, selection.holdings
-    return Question(snapshot, policy, references, rows, holdings, sources, walked, deposits)
+    return Question(snapshot, policy, references, rows, holdings, sources, walked, deposits, labelled)
 
 
 def _converted_into(selection: Selection, walk: FlowWalk) -> set[int]:

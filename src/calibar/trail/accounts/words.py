@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from calibar.trail.words import Language, Text, grouped, plain
+from calibar.trail.words import Language, Text, grouped, plain, reason
 
 _ES: Final = {
     "held": "sin mover",
@@ -91,6 +91,8 @@ _EN: Final = {
 
 def word(key: str, language: Language) -> str:
     """A word of the trail's JSON for people; what has no words here is shown as it is."""
+    if key.startswith("label:"):
+        return reason(key)[1][language]
     return _ES.get(key, key) if language == "es" else _EN.get(key, key)
 
 
@@ -192,6 +194,7 @@ PAGE: Final[dict[str, tuple[str, str]]] = {
         "Links: that value given in one transfer was received in another is the analyst's word, not a fact.",
         "Enlaces: que el valor entregado en una transferencia se recibió en otra es palabra del analista, no un hecho.",
     ),
+    "stops.label": ("addresses that a source labels {value}", "direcciones que una fuente etiqueta {value}"),
     "stops.deposit": ("deposit addresses of one customer, by rule", "direcciones de depósito de un cliente, por regla"),
     "stops.min-amount": (
         "accounts that receive less than {value} traced base units",

@@ -16,7 +16,9 @@ from evm_explorers import Reply, Row, Server, serving
 import calibar
 from calibar.chains.facts import BURNT_FEE, FAILED, FEE, INTERNAL, integers
 from calibar.errors import UsageError
+from calibar.labels.table import read_labels
 from calibar.ledger.accounts.snapshot import AccountSnapshot
+from calibar.ledger.case.case import Case
 from calibar.sandbox.scenarios import token_theft as story
 from calibar.trail.cases import gather
 from calibar.trail.fetching import Limits, Report
@@ -162,15 +164,69 @@ def test_a_trail_of_tokens_from_an_explorer_is_that_from_the_blocks(
 ) -> None:
     full, reference = calibar.open(token_theft), sources()[1]
     for method in ("fifo", "haircut", "libr"):
-        policy = Policy(unit="address", method=method, deposits=False)
+        policy = Policy(unit="address", method=method, stops=())
         report = fetched(server, tmp_path / "case", reference, policy=policy)
         assert report.lies == []
         case = calibar.open(tmp_path / "case")
         assert case.info["case"]
-        trail = case.trace(reference, method=method, deposits=False)
-        assert compared(trail.document) == compared(full.trace(reference, method=method, deposits=False).document)
+        trail = case.trace(reference, method=method, stops=())
+        assert compared(trail.document) == compared(full.trace(reference, method=method, stops=()).document)
         assert {step["proof"] for step in trail.steps} == {"reported"}
         assert all(row["reported"] for row in trail.holdings)
+
+
+@pytest.mark.parametrize("method", ["fifo", "haircut"])
+def test_a_trail_from_an_explorer_stops_at_the_customers_deposit_address(
+    server: tuple[RecordedEtherscan, Server], token_theft: Path, tmp_path: Path, method: str
+) -> None:
+    """By the rule on sweeps: what it looks at beside the trail is fetched too."""
+    full, reference = calibar.open(token_theft), sources()[1]
+    report = fetched(server, tmp_path / "case", reference, policy=Policy(unit="address", method=method))
+    assert (report.lies, report.unanswered) == ([], {})
+    trail = calibar.open(tmp_path / "case").trace(reference, method=method)
+    assert compared(trail.document) == compared(full.trace(reference, method=method).document)
+    (stopped,) = [row for row in trail.holdings if row["reason"] == "deposit"]
+    assert stopped["account"].lower() == story.truth().role("deposit of mule 5")
+    assert stopped["inferred"]["hot_wallet"].lower() == story.truth().role("exchange 2 hot wallet")
+
+
+def test_too_little_history_infers_no_deposit_address(server: tuple[RecordedEtherscan, Server], tmp_path: Path) -> None:
+    """The trail's own addresses alone do not show that the wallet collects from several customers."""
+    reference = sources()[1]
+    fetched(server, tmp_path / "case", reference, policy=Policy(unit="address", stops=()))
+    trail = calibar.open(tmp_path / "case").trace(reference)
+    assert not [row for row in trail.holdings if "inferred" in row]
+
+
+def test_a_labelled_addresss_history_is_not_asked_for(
+    server: tuple[RecordedEtherscan, Server], token_theft: Path, tmp_path: Path
+) -> None:
+    reference, custodian = sources()[1], story.truth().role("deposit of mule 5")
+    path = tmp_path / "labels.csv"
+    path.write_text(
+        f"address,name,category,source,network\n{custodian},Exchange 2,exchange,its letter,{CHAIN}\n"
+        f"{custodian},Another chain's,mixer,its letter,ethereum:1\n",
+        "utf-8",
+    )
+    policy = Policy(unit="address", labels=read_labels([path]))
+    report = fetched(server, tmp_path / "case", reference, policy=policy)
+    assert (report.lies, report.unanswered) == ([], {})
+    address = bytes.fromhex(custodian[2:])
+    assert not any(asked == address for asked, _ in Case(tmp_path / "case").accounts.holdings)
+    trail = calibar.open(tmp_path / "case").trace(reference, labels=path)
+    (row,) = [row for row in trail.holdings if row["account"].lower() == custodian]
+    assert (row["state"], row["reason"]) == ("stopped", "label:exchange")
+    assert row["labels"] == [{"name": "Exchange 2", "category": "exchange", "source": "its letter"}]
+    assert trail.document["policy"]["stops"][0] == "label:exchange"
+    whole = calibar.open(token_theft).trace(reference, labels=path)
+    told = {(row["state"], row["reason"]) for row in whole.holdings if row["account"].lower() == custodian}
+    assert told == {("held", "unspent"), ("stopped", "label:exchange")}
+    for language, words in (("en", "label: exchange"), ("es", "etiqueta: exchange")):
+        assert words in trail.html(language)
+    why = {custodian: "the exchange has answered"}
+    past = calibar.open(token_theft).trace(reference, labels=path, overrides=why)
+    assert not [row for row in past.holdings if row["reason"] == "label:exchange"]
+    assert past.document["policy"]["overrides"] == [{"past": custodian, "reason": "the exchange has answered"}]
 
 
 def test_every_transfer_of_a_case_is_the_chains(
@@ -263,8 +319,8 @@ def test_an_export_that_a_person_was_given_becomes_a_trail(
     full = calibar.open(token_theft)
     reference = sources()[1]
     txid = reference.partition(":")[0]
-    policy = Policy(unit="address", deposits=False, asset=dollar)
-    trail = full.trace(reference, deposits=False, asset=dollar)
+    policy = Policy(unit="address", stops=(), asset=dollar)
+    trail = full.trace(reference, stops=(), asset=dollar)
     (thief,) = {row["account"] for row in trail.document["sources"]}
     file = exported(server[0], thief, tmp_path / "export.csv")
     listed: list[str] = []
@@ -280,7 +336,7 @@ def test_an_export_that_a_person_was_given_becomes_a_trail(
         stated=[f"decimals.{dollar}=6", f"address={thief}"],
     )  # fmt: skip
     case = calibar.open(tmp_path / "case")
-    ours = case.trace(reference, deposits=False, asset=dollar)
+    ours = case.trace(reference, stops=(), asset=dollar)
     assert compared(ours.document)["steps"] == compared(trail.document)["steps"]
     assert ours.totals == trail.totals
     asked = [path for path in server[1].asked if "tokentx" in path and thief.lower()[2:] in path.lower()]

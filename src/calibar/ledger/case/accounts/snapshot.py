@@ -105,6 +105,13 @@ class CaseAccountSnapshot(AccountSnapshot):
             self._whole[holding] = self.state.is_listed(address, asset) and bool(self.who_says_it_has(holding))
         return self._whole[holding]
 
+    def knows_all(self, address: int, asset: int) -> bool:
+        """Whether all that an address ever moved of an asset is known: a server lists it, or that there is nothing."""
+        found = self.find_holding(asset, address)
+        if found is not None:
+            return self.is_whole(found)
+        return self.state.is_listed(self.address_bytes(address), self.asset_told(asset))
+
     def who_says_it_has(self, holding: int) -> list[str]:
         """Servers by whose word a holding has what its transfers leave; none where a fresh word says otherwise.
 

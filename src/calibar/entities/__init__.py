@@ -1,0 +1,1 @@
+"""Addresses believed to be under one control, and the rules that say so or forbid it."""

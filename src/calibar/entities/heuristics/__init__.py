@@ -1,0 +1,1 @@
+"""One rule a file: claim, premises, critical questions, error rate, references."""

@@ -1,0 +1,29 @@
+"""By what an address is looked up: the SHA-256 of its script on Bitcoin, its 20 bytes on account chains."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from typing import Final
+
+from calibar.chains.bitcoin import networks
+from calibar.chains.bitcoin.script import SCRIPT_PREFIX, script_of
+from calibar.chains.ethereum import address as ethereum
+from calibar.chains.tron import address as tron
+from calibar.errors import AddressError
+
+_ACCOUNTS: Final = re.compile(r"ethereum:[0-9]{1,20}|tron:[a-z0-9-]{1,40}")
+
+
+def key_of(network: str, address: str) -> bytes:
+    """The key of an address of a network as ledgers name it. Raises AddressError, and UsageError for the network."""
+    if _ACCOUNTS.fullmatch(network):
+        return tron.parse(address) if network.startswith("tron:") else ethereum.decode(address)
+    if not address.startswith(SCRIPT_PREFIX):
+        return hashlib.sha256(script_of(address, networks.network(network))).digest()
+    digits = address.removeprefix(SCRIPT_PREFIX)
+    if not re.fullmatch("[0-9a-f]{64}", digits):
+        raise AddressError(
+            f"{address[:80]!r} is no script: after {SCRIPT_PREFIX} stand the 64 hex digits of its SHA-256"
+        )
+    return bytes.fromhex(digits)
