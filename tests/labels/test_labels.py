@@ -95,6 +95,8 @@ def test_a_bad_line_is_refused_with_its_number(line: str, why: str, tmp_path: Pa
         ("mainnet,2024-05-01,very", "whole number from 0 to 100"),
         ("mainnet,2024-05-01,101", "whole number from 0 to 100"),
         ("tron:mainnet,,", "TRON"),
+        ("ethereum:01,,", "no Bitcoin network"),
+        ("mainnet,2024-05-01,\uff15\uff10", "whole number from 0 to 100"),
         ("ethereum:1,,", "0x"),
     ],
 )
@@ -127,6 +129,20 @@ def test_what_is_no_table_is_refused(tmp_path: Path) -> None:
         file.truncate(LARGEST + 1)
     with pytest.raises(DecodeError, match="larger than"):
         read_labels([tmp_path / "huge.csv"])
+
+
+@pytest.mark.parametrize(
+    ("network", "one", "other"),
+    [
+        ("ethereum:1", ACCOUNT, ACCOUNT.lower()),
+        ("mainnet", SEGWIT, SEGWIT.upper()),
+        ("tron:mainnet", TRON, tron.to_hex(tron.parse(TRON))),
+    ],
+)
+def test_one_address_in_two_spellings_is_one_label(network: str, one: str, other: str, tmp_path: Path) -> None:
+    lines = [f"{address},N,user,S,{network}" for address in (one, other)]
+    both, first = (read_labels([table(tmp_path, f"{HEAD},network", *some)]) for some in (lines, lines[:1]))
+    assert (len(both), both.digest) == (1, first.digest)
 
 
 def test_the_digest_is_of_the_labels_not_of_their_files(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from calibar.labels.table import read_labels
 from calibar.ledger.case.case import Case
 from calibar.ledger.ingest import ingest
 from calibar.trail.cases import gather
+from calibar.trail.fetching import Limits
 from calibar.trail.policy import Policy
 
 if TYPE_CHECKING:
@@ -77,6 +78,18 @@ def test_at_a_custodians_address_nothing_more_is_asked(
     assert rests(whole.document) == rests(trail.document)
     assert {row["state"] for row in whole.holdings if row["address"] == known.service} == {"held"}
     assert whole.document["labels_digest"] == trail.document["labels_digest"] == policy.labels.digest  # type: ignore[union-attr]
+
+
+def test_a_limit_of_hops_is_no_word_on_what_nobody_looked_at(stolen: Stolen, tmp_path: Path) -> None:
+    known, folder = stolen.known, tmp_path / "case"
+    report = gather(
+        folder, [known.stolen.ref], [stolen.chain.electrum_url], network_name=NETWORK, policy=Policy(),
+        limits=Limits(transactions=10),
+    )  # fmt: skip
+    assert report.ended is not None
+    hop = max(step["hop"] for step in calibar.open(folder).trace(known.stolen.ref).steps)
+    rows = calibar.open(folder).trace(known.stolen.ref, max_hops=hop).holdings
+    assert "not looked at" in {row["reason"] for row in rows}
 
 
 def test_an_override_asks_on_and_says_why(stolen: Stolen, labels: Path, tmp_path: Path) -> None:

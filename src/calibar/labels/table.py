@@ -15,7 +15,7 @@ from typing import Final
 
 from calibar.chains.tron import address as tron
 from calibar.errors import AddressError, DecodeError, UsageError
-from calibar.labels.keys import key_of
+from calibar.labels.keys import named
 from calibar.labels.label import Label, LabelSet
 
 LARGEST: Final = 256 << 20
@@ -81,10 +81,11 @@ def _label(fields: dict[str, str]) -> tuple[bytes, Label]:
         raise ValueError(f"{category[:40]!r} is no category: letters, digits and _ alone")
     if fields["date"]:
         date.fromisoformat(fields["date"])
-    if fields["confidence"] and not (fields["confidence"].isdecimal() and int(fields["confidence"]) <= 100):
+    if fields["confidence"] and not re.fullmatch("[0-9]{1,2}|100", fields["confidence"]):
         raise ValueError(f"its confidence {fields['confidence'][:20]!r} is no whole number from 0 to 100")
-    network = fields["network"] or _network_by_form(fields["address"])
-    return key_of(network, fields["address"]), Label(**{**fields, "network": network, "category": category})
+    network = fields["network"].lower() or _network_by_form(fields["address"])
+    key, address = named(network, fields["address"])
+    return key, Label(**{**fields, "network": network, "address": address, "category": category})
 
 
 def _network_by_form(address: str) -> str:

@@ -37,6 +37,7 @@ class View:
         self.manifest = manifests.read(folder)
         self._columns: dict[str, NDArray[Any]] = {}
         self._by_key = {column.key: column for column in self.columns}
+        self._slots: dict[str, NDArray[np.uint64]] = {}
 
     @property
     def counts(self) -> dict[str, int]:
@@ -62,10 +63,12 @@ class View:
 
     def slots(self, name: str) -> NDArray[np.uint64]:
         """A hash table: `txids` or `addresses`."""
-        size = self.manifest.index[name]
-        array = as_array(map_file(slots_path(self.folder, name, size), size * 8), np.dtype("<u8"))
-        array.flags.writeable = False
-        return array
+        if name not in self._slots:
+            size = self.manifest.index[name]
+            array = as_array(map_file(slots_path(self.folder, name, size), size * 8), np.dtype("<u8"))
+            array.flags.writeable = False
+            self._slots[name] = array
+        return self._slots[name]
 
     @property
     def at_rest(self) -> bool:

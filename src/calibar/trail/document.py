@@ -277,7 +277,8 @@ class _Builder:
         said = self.snapshot.who_says_unspent(coin, self.as_of)
         if said is None:
             rule = int(self.walk.rule[record])
-            return {"state": "stopped", "reason": self.policy.rules[rule][0] if rule >= 0 else "not looked at"}
+            name = self.policy.rules[rule][0] if rule >= 0 else ""
+            return {"state": "stopped", "reason": name if name.startswith("label:") else "not looked at"}
         pending = self.snapshot.pending_spender(coin)
         found = {"state": state, "reason": reason} | ({"reported": said} if said else {})
         return found if pending is None else found | {"pending": pending}

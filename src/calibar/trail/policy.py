@@ -94,13 +94,17 @@ class Policy:
             raise UsageError(f"a limit of {self.max_hops} hops would look at nothing; give 1 or more")
 
     def _check_stops(self) -> None:
-        rules = ("coinjoin", "outputs:N") if self.unit == "coin" else ("deposit",)
+        if self.stops == ("none",):
+            object.__setattr__(self, "stops", ())
+        if isinstance(self.stops, str) or not all(isinstance(name, str) for name in self.stops or ()):
+            raise UsageError("stops are a list of names, such as ('coinjoin',); an empty one turns all off")
+        coins = self.unit == "coin"
         for name in self.stops or ():
-            if _CATEGORY.fullmatch(name) or name in ("labels", *rules):
+            if _CATEGORY.fullmatch(name) or name in ("labels", "coinjoin" if coins else "deposit"):
                 if "label" in name and self.labels is None:
                     raise UsageError(f"stop rule {name}: there are no labels; name a table of them by --labels FILE")
-            elif not (_OUTPUTS.fullmatch(name) and self.unit == "coin"):
-                known = ", ".join(("labels", "label:CATEGORY", *rules))
+            elif not (_OUTPUTS.fullmatch(name) and coins):
+                known = ", ".join(("labels", "label:CATEGORY", *(("coinjoin", "outputs:N") if coins else ("deposit",))))
                 raise UsageError(
                     f"there is no stop rule {name[:60]!r}; with unit {self.unit} there is {known}, or none"
                 )
@@ -108,7 +112,11 @@ class Policy:
             raise UsageError("two limits of outputs: give one")
         if self.stops and self.direction == "backward":
             raise UsageError("stop rules are for forward trails; leave them out")
+        if self.overrides and self.direction == "backward":
+            raise UsageError("overrides are for forward trails; leave them out")
         for name, reason in self.overrides.items():
+            if not (_is_text(name) and _is_text(reason)):
+                raise UsageError(f"an override and its reason are texts (UTF-8), not {name!r}: {reason!r}")
             if not reason.strip():
                 raise UsageError(f"going on past {name[:80]} needs a reason, which every report of the trail carries")
 
@@ -147,3 +155,8 @@ class Policy:
         if self.asset is not None:
             document["asset"] = self.asset
         return document
+
+
+def _is_text(value: object) -> bool:
+    """Whether it can stand in a document: a text without halves of characters."""
+    return isinstance(value, str) and not any("\ud800" <= c <= "\udfff" for c in value)

@@ -26,19 +26,22 @@ def stops_on_coins(snapshot: Snapshot, policy: Policy) -> Stops:
     """A policy's rules for a walk on coins. Raises UsageError for an override that names nothing."""
     names = [name for name, _ in policy.rules]
     limits = [(RULES.get(name, kernels.LABEL), min(value, (1 << 63) - 1)) for name, value in policy.rules]
-    labelled: dict[int, int] = {}
-    for key, row in _labelled(snapshot.manifest.network, policy, names).items():
-        address = snapshot.find_script(key)
-        if address is not None:
-            labelled[address] = row
-    passed = [snapshot.maybe_transaction(name) for name in policy.overrides if _TRANSACTION.fullmatch(name)]
+    found = ((snapshot.find_script(key), row) for key, row in _rows(snapshot.manifest.network, policy, names).items())
+    labelled = {address: row for address, row in found if address is not None}
+    passed = {name: snapshot.maybe_transaction(name) for name in policy.overrides if _TRANSACTION.fullmatch(name)}
+    for name, transaction in passed.items():
+        if transaction is None and not snapshot.is_case:  # a case may come to it yet
+            raise UsageError(f"an override names transaction {name}, which {snapshot.folder} has not; check it")
     columns = snapshot["coins.address"], snapshot["addresses.kind"]
-    return kernels.stops(limits, *columns, labelled, [tx for tx in passed if tx is not None])
+    return kernels.stops(limits, *columns, labelled, [tx for tx in passed.values() if tx is not None])
 
 
 def labelled_accounts(snapshot: AccountSnapshot, policy: Policy) -> dict[int, int]:
     """Addresses that a rule on labels stops at, with its row. Raises UsageError for an override that names nothing."""
-    found = _labelled(snapshot.chain, policy, [name for name, _ in policy.rules])
+    found = _rows(snapshot.chain, policy, [name for name, _ in policy.rules])
+    if snapshot.is_case:  # of few addresses, and made anew each time something is fetched
+        few = ((address, found.get(snapshot.address_bytes(address))) for address in range(snapshot.counts["addresses"]))
+        return {address: row for address, row in few if row is not None}
     rows = ((snapshot.find_address(key), row) for key, row in found.items())
     return {address: row for address, row in rows if address is not None}
 
@@ -51,7 +54,8 @@ def passed_addresses(network: str, policy: Policy) -> set[bytes]:
             try:
                 passed.add(key_of(network, name))
             except AddressError as error:
-                raise UsageError(f"an override names no transaction and no address: {error}") from None
+                what = "no transaction and no address" if policy.unit == "coin" else "no address, as it must here"
+                raise UsageError(f"an override names {what}: {error}") from None
     return passed
 
 
@@ -61,7 +65,7 @@ def labels_beside(policy: Policy, network: str, key: bytes) -> dict[str, Any]:
     return {"labels": [label.document() for label in said]} if said else {}
 
 
-def _labelled(network: str, policy: Policy, names: list[str]) -> dict[bytes, int]:
+def _rows(network: str, policy: Policy, names: list[str]) -> dict[bytes, int]:
     """Keys of labelled addresses that a rule stops at, and that rule's row: the first that fits one of the labels."""
     passed = passed_addresses(network, policy)
     row_of = {name: row for row, name in enumerate(names) if name.startswith("label:")}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -52,8 +52,6 @@ class Question:
     walk: FlowWalk
     deposits: dict[int, int]
     """Holdings of deposit addresses, and the hot wallets that collect from them."""
-    labelled: dict[int, int]
-    """Addresses that a rule on labels stops at, and its row."""
 
 
 def build(
@@ -244,7 +242,8 @@ class _Builder:
             span = range(int(walk.first_segment[i]), int(walk.first_segment[i + 1]))
             traced = _sum((labels[s], amounts[s]) for s in span if labels[s] >= 0)
             if traced:
-                rows.append(self.resting(self.holding(holder), traced, "held", "unspent"))
+                marks = {int(rule_of(walk.code[s : s + 1])[0]) for s in span if labels[s] >= 0}
+                rows.append(self.resting(self.holding(holder), traced, "held", "unspent", marks))
         stopped: dict[tuple[int, str], list[tuple[int, int]]] = {}
         for holder, reason, label, amount in zip(
             walk.stop_holder.tolist(), walk.stop_reason.tolist(), walk.stop_label.tolist(), _wide(walk.stop_amount),
@@ -260,12 +259,16 @@ class _Builder:
             return "incomplete history"
         return "exchanged" if code == kernels.EXCHANGED else self.q.policy.rules[code][0]
 
-    def resting(self, holding: int, traced: Amounts, state: str, reason: str) -> dict[str, Any]:
+    def resting(
+        self, holding: int, traced: Amounts, state: str, reason: str, marks: Collection[int] = ()
+    ) -> dict[str, Any]:
+        """A holding's row; `marks` are the rules that marked what lies there, -1 where none did."""
         snapshot = self.snapshot
         address = int(snapshot["holdings.address"][holding])
         if state == "held" and not snapshot.is_whole(holding):
-            rule = self.q.labelled.get(address)
-            state, reason = "stopped", "not looked at" if rule is None else self.reason(rule)
+            rules = [self.q.policy.rules[mark][0] if mark >= 0 else "" for mark in sorted(marks)]
+            by_label = bool(rules) and all(rule.startswith("label:") for rule in rules)
+            state, reason = "stopped", rules[0] if by_label else "not looked at"
         for label, amount in traced.items():
             self.add(int(label[1:]), holding, state, amount)
         row: dict[str, Any] = {

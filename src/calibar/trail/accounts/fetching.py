@@ -67,6 +67,8 @@ class AccountFetcher:
         self._asked: set[Wanted] = set()
         self._listed: set[Wanted] = set()
         """Whose balances, and whose histories were asked for."""
+        self._peers: dict[Wanted, list[bytes]] = {}
+        """By wallet that may collect from deposit addresses: those that were chosen to look at."""
 
     def _size(self) -> int:
         return len({row.txid for row in self.state.rows()})
@@ -195,14 +197,14 @@ class AccountFetcher:
             snapshot = self.case.account_snapshot()
             document = trace(references, snapshot, policy).document
             frontier = self._frontier(snapshot, document)
+            if not frontier and ("deposit", 0) in policy.rules:
+                frontier = self._beside_sweeps(snapshot, document, policy.as_of)
             if (ended := self._limit()) is not None and frontier:
                 self.report.ended = ended
                 break
             room = self.limits.blocks - len(proven)
             blocks = self._unproven(document) - proven if room > 0 else set[int]()
             unplaced = self._unplaced(document) - looked
-            if not frontier and ("deposit", 0) in policy.rules:
-                frontier = self._beside_sweeps(snapshot, document)
             if not (frontier or blocks or unplaced):
                 break
             self.report.rounds += 1
@@ -238,26 +240,33 @@ class AccountFetcher:
                     found.append(wanted)
         return list(dict.fromkeys(found))
 
-    def _beside_sweeps(self, snapshot: CaseAccountSnapshot, document: Any) -> list[Wanted]:
+    def _beside_sweeps(self, snapshot: CaseAccountSnapshot, document: Any, as_of: int | None) -> list[Wanted]:
         """What the rule on deposit addresses must know of an address that passes all on to one wallet, and has done so
         with labelled value: its gas, and how some others that pay that wallet do. Each is asked for once."""
         wanted: list[Wanted] = []
         sweeps: dict[int, Sweeps] = {}
+        native = snapshot.find_asset("native")
+        limit = int(snapshot["blocks.first_transfer"][snapshot.as_of(as_of)[0]])
         for step in document["steps"]:
             asset = snapshot.find_asset(step["asset"])
-            if asset is None or step["kind"] != "transfer" or asset == snapshot.find_asset("native"):
+            if asset is None or step["kind"] != "transfer" or asset == native:
                 continue
             address = snapshot.find_address(snapshot.read_address(step["inputs"][0]["account"]))
             holding = snapshot.find_holding(asset, address) if address is not None else None
             if holding is None or not snapshot.is_whole(holding):
                 continue
-            rule = sweeps.setdefault(asset, Sweeps(snapshot, asset, snapshot.counts["transfers"]))
-            if (wallet := rule.pays_alone(holding)) is None:
+            if asset not in sweeps:
+                sweeps[asset] = Sweeps(snapshot, asset, limit)
+            if (wallet := sweeps[asset].pays_alone(holding)) is None:
                 continue
-            told = snapshot.asset_told(asset)
-            for number, one in enumerate([holding, *rule.peers(holding, wallet)[:_PEERS]]):
-                owner = snapshot.address_bytes(int(snapshot["holdings.address"][one]))
-                wanted += [(owner, Asset()), *([(owner, told)] if number else [])]
+            told, owners = snapshot.asset_told(asset), snapshot["holdings.address"]
+            collecting = snapshot.address_bytes(int(owners[wallet])), told
+            if collecting not in self._peers:
+                peers = sweeps[asset].peers(holding, wallet)[:_PEERS]
+                self._peers[collecting] = [snapshot.address_bytes(int(owners[peer])) for peer in peers]
+            beside = self._peers[collecting]
+            wanted += [(snapshot.address_bytes(int(owners[holding])), Asset())]
+            wanted += [(peer, asset_) for peer in beside for asset_ in (Asset(), told)]
         return [one for one in dict.fromkeys(wanted) if one not in self._asked]
 
     def _unproven(self, document: Any) -> set[int]:

@@ -144,7 +144,7 @@ def _ask(
             "units), or does not follow from those before it; `calibar ledger check` tells"
         )
     rows, holdings = selection.rows, selection.holdings
-    return Question(snapshot, policy, references, rows, holdings, sources, walked, deposits, labelled)
+    return Question(snapshot, policy, references, rows, holdings, sources, walked, deposits)
 
 
 def _converted_into(selection: Selection, walk: FlowWalk) -> set[int]:

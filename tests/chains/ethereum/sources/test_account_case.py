@@ -190,6 +190,43 @@ def test_a_trail_from_an_explorer_stops_at_the_customers_deposit_address(
     assert stopped["inferred"]["hot_wallet"].lower() == story.truth().role("exchange 2 hot wallet")
 
 
+def test_what_the_rule_looks_at_is_bounded_too(server: tuple[RecordedEtherscan, Server], tmp_path: Path) -> None:
+    report = fetched(server, tmp_path / "case", sources()[1], limits=Limits(transactions=47))
+    assert report.ended == "the limit of 47 transactions"
+    trail = calibar.open(tmp_path / "case").trace(sources()[1])
+    assert not [row for row in trail.holdings if row["reason"] == "deposit"]
+
+
+def test_a_labelled_source_is_followed_all_the_same(
+    server: tuple[RecordedEtherscan, Server], token_theft: Path, tmp_path: Path
+) -> None:
+    reference, full = sources()[1], calibar.open(token_theft)
+    thief = full.trace(reference).document["sources"][0]["account"]
+    path = tmp_path / "labels.csv"
+    path.write_text(f"address,name,category,source,network\n{thief},Market,market,a list,{CHAIN}\n", "utf-8")
+    policy = Policy(unit="address", labels=read_labels([path]))
+    fetched(server, tmp_path / "case", reference, policy=policy)
+    trail = calibar.open(tmp_path / "case").trace(reference, labels=path)
+    assert compared(trail.document) == compared(full.trace(reference, labels=path).document)
+    assert trail.steps
+
+
+def test_the_facade_fetches_by_the_rules_of_the_chain(server: tuple[RecordedEtherscan, Server], tmp_path: Path) -> None:
+    case = calibar.fetch(
+        tmp_path / "case", sources()[1], sources=[f"etherscan+{server[1].url}/v2/api"], network=CHAIN,
+        tell=lambda _: None, stops=("deposit",),
+    )  # fmt: skip
+    assert [row for row in case.trace(sources()[1]).holdings if row["reason"] == "deposit"]
+    with pytest.raises(UsageError, match="stops are a list"):
+        case.trace(sources()[1], stops="deposit")
+    assert case.trace(sources()[1], stops=("none",)).document["policy"]["stops"] == []
+    for wrong in ({"nonsense": "x"}, {"f" * 64: "x"}):
+        with pytest.raises(UsageError, match="no address, as it must here"):
+            case.trace(sources()[1], overrides=wrong)
+    with pytest.raises(UsageError, match="for forward trails"):
+        case.trace(sources()[1], direction="backward", overrides={"f" * 64: "x"})
+
+
 def test_too_little_history_infers_no_deposit_address(server: tuple[RecordedEtherscan, Server], tmp_path: Path) -> None:
     """The trail's own addresses alone do not show that the wallet collects from several customers."""
     reference = sources()[1]
