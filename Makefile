@@ -13,7 +13,7 @@ demo: $(VENV)/run.stamp
 	$(BIN)/calibar demo demo
 
 test: $(VENV)/dev.stamp
-	sh tools/debian-packages chromium litecoind
+	sh tools/debian-packages chromium litecoind soffice:libreoffice-calc-nogui
 	VENV=$(VENV) sh tools/npm-packages
 	$(BIN)/python -m pytest $(PYTEST_FLAGS)
 

@@ -10,7 +10,7 @@ import time
 
 from bench.figures import STORED, Figure, machine, store, stored, table
 
-NAMES = ("startup", "decode", "ingest", "trace", "accounts", "case", "token_case")
+NAMES = ("startup", "decode", "ingest", "trace", "accounts", "case", "token_case", "records")
 
 
 def main() -> int:

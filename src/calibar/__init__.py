@@ -17,13 +17,14 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 if TYPE_CHECKING:
     from calibar.ledger.accounts.snapshot import AccountSnapshot
     from calibar.ledger.snapshot import Snapshot
+    from calibar.records.case_records import CaseRecords
     from calibar.trail.document import Trail
     from calibar.trail.policy import Policy
 
 T = TypeVar("T")
 
 __version__: Final = "0.1.0"
-__all__ = ["Ledger", "__version__", "fetch", "open"]
+__all__ = ["Ledger", "__version__", "fetch", "open", "read_records"]
 
 
 class Ledger:
@@ -211,6 +212,13 @@ def fetch(
     rules = Policy(**_with_labels(policy)) if follow else None
     gather(Path(path), references, sources, network_name=network, policy=rules, tell=tell)
     return Ledger(path)
+
+
+def read_records(path: str | Path) -> CaseRecords:
+    """The records of the case in folder `path`: statements of exchanges and banks, to add to, check and match."""
+    from calibar.records.case_records import CaseRecords  # noqa: PLC0415
+
+    return CaseRecords(path)
 
 
 def _with_labels(policy: dict[str, Any]) -> dict[str, Any]:

@@ -19,6 +19,8 @@ _COMMANDS: dict[str, tuple[str, ...]] = {
     "trace": ("calibar.cli.trace", "Follow coins and say where the value rests now."),
     "watch": ("calibar.cli.watch", "Tell when value that a trail holds moves."),
     "plan": ("calibar.cli.plan", "Fetch over an air gap: questions out, answers in."),
+    "records": ("calibar.cli.records", "Statements of exchanges and banks: read, kept, checked, matched."),
+    "extract": ("calibar.cli.extract", "Find addresses, hashes, keys and accounts in what people hand in."),
     "link": ("calibar.cli.link", "Assert that value given here came back there."),
     "transfers": ("calibar.cli.accounts", "What an address sent and received, with flags.", "transfers"),
     "holdings": ("calibar.cli.accounts", "What an address has of each asset at any height.", "holdings"),

@@ -81,6 +81,11 @@ class Convention:
     """Where, and the cell."""
     _deciding: str = ""
 
+    @property
+    def is_settled(self) -> bool:
+        """Whether no later cell can change what the mark is."""
+        return self.stated is not None or len(self._possible) == 1
+
     def see(self, text: str, where: str) -> None:
         """Take note of a cell. Raises DecodeError, which begins with `where`, for one that fits none."""
         readings = {mark: found for mark in MARKS if (found := number(text, mark)) is not None}

@@ -59,6 +59,11 @@ class Times:
         if form == "year last":
             self._see_order(text, found, where)
 
+    @property
+    def is_settled(self) -> bool:
+        """Whether no later cell can change how the times are read."""
+        return bool(self._form) and (self._form != "year last" or self.dates is not None or len(self._orders) == 1)
+
     def settle(self) -> None:
         """Decide. Raises UsageError where it could be either."""
         if self.dates is not None:

@@ -23,7 +23,7 @@ from calibar.errors import ChainError, DamageError, DecodeError, LedgerError, Us
 from calibar.ledger.case.accounts.snapshot import CaseAccountSnapshot
 from calibar.ledger.case.accounts.state import AccountState
 from calibar.ledger.case.headers import HeaderChain
-from calibar.ledger.case.kept import LOCK, Log, read_kept
+from calibar.ledger.case.kept import LOCK, RECORDS, Log, read_kept
 from calibar.ledger.case.snapshot import CaseSnapshot
 from calibar.ledger.case.state import State
 from calibar.ledger.columns import sync_file
@@ -130,7 +130,7 @@ class Case:
         if (folder / MANIFEST).exists():
             raise LedgerError(f"{folder} is a full ledger, not a case; name another folder")
         if not is_case(folder):
-            if folder.exists() and any(path.name not in (f"{NAME}.part", LOCK) for path in folder.iterdir()):
+            if folder.exists() and any(path.name not in (f"{NAME}.part", LOCK, RECORDS) for path in folder.iterdir()):
                 raise LedgerError(f"{folder} is not empty and holds no case; name a new folder")
             _check_network(network or "mainnet")
             write_settings(folder, Settings(network or "mainnet", dict(known or {})))

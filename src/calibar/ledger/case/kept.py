@@ -27,6 +27,8 @@ from calibar.ledger.store import no_space
 
 NAME: Final = "responses.jsonl"
 LOCK: Final = "lock"
+RECORDS: Final = "records"
+"""The folder of a case in which documents of custodians are kept."""
 LARGEST: Final = 1 << 30
 """Bytes of one line."""
 

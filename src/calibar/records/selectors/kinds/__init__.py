@@ -1,0 +1,1 @@
+"""The kinds of selectors, one a file: each finds its own in a text."""
