@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
 
 import pytest
 from given import Given, read, table
+from hypothesis import given
+from hypothesis import strategies as st
 
 from calibar.errors import CalibarError, DecodeError, UsageError
 from calibar.records.events import events
 from calibar.records.formats import FORMATS, format_called
 from calibar.records.formats.binance import kind_of
-from calibar.records.formats.format import Stated
+from calibar.records.formats.format import Format, Stated
 from calibar.records.formats.mapped import format_of
 from calibar.records.movement import KINDS, Place
 from calibar.records.tables.cells import Broken, Rounded
@@ -319,3 +322,25 @@ def test_deposits_with_a_column_more_are_deposits() -> None:
     assert found is not None
     assert (found.format, found.movements[0].change) == ("binance-deposits", D("1.5"))
     assert _read_table(table("User ID|Nombre|Fecha|Importe\n1|P|2024-01-01|5"), delivery, Stated(zone="UTC")) is None
+
+
+_CELLS = (
+    ("1", "2", "3"), ("2024-05-01 12:00:00", "2024-05-02 13:10:07"), ("Spot", " Spot  Two", ""),
+    ("Withdraw", "Deposit", "Nobody knows", ""), ("BTC", "usdt"), ("1.5", "-2", "0", "1,234.5", "7", "5BTC"),
+    ("", "", "a  b"),
+)  # fmt: skip
+
+
+@given(st.lists(st.tuples(*map(st.sampled_from, _CELLS)), max_size=6))
+def test_rows_read_quickly_are_those_read_one_by_one(rows: list[tuple[str, ...]]) -> None:
+    """The same statement, or the same refusal."""
+    form = format_called("binance-history")
+    given_ = Given("a.csv", "", [HISTORY.strip().splitlines()[0].split("|"), *map(list, rows)])
+
+    def told(one: Format) -> object:
+        try:
+            return one.read(given_, Stated())
+        except CalibarError as error:
+            return str(error)
+
+    assert told(form) == told(replace(form, plainly=None))

@@ -34,7 +34,7 @@ class Sheet:
         """Raises DecodeError where there is no table."""
         if len(data) > LARGEST:
             raise DecodeError(f"the file is larger than {LARGEST >> 20} MB: export fewer days at once")
-        self._data, self._encoding = data, _encoding(data)
+        self._data, self._encoding = data, encoding_of(data)
         with self._reading(1):
             first = self._text().readline(LONGEST_ROW)
         said = _SEPARATOR_LINE.fullmatch(first)
@@ -122,7 +122,8 @@ def shown(text: str) -> str:
     return repr(text if len(text) <= 60 else text[:60] + "…")
 
 
-def _encoding(data: bytes) -> str:
+def encoding_of(data: bytes) -> str:
+    """UTF-16 by its mark or by where its zeros are; else UTF-8, which the rest must prove."""
     if data.startswith((b"\xff\xfe", b"\xfe\xff")):
         return "utf-16"
     if len(data) >= 4 and not any(data[1:64:2]):

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final
 
+from calibar.chains.remote.csv_sheet import encoding_of
 from calibar.errors import DecodeError
 from calibar.records.tables.cells import Cell, Table
 from calibar.records.tables.source import LARGEST, MOST_COLUMNS, MOST_ROWS, NoTableError, Source
@@ -24,6 +25,7 @@ _DELIMITERS: Final = "\t;,"
 """The first of those that fit equally well is taken."""
 _SEPARATOR_LINE: Final = re.compile(r"\ufeff?\"?sep=([,;\t])\"?\s*", re.IGNORECASE)
 _HOLES: Final = "cp1252"
+_NARROW: Final = "utf-8-sig"
 
 
 @dataclass(frozen=True)
@@ -146,12 +148,8 @@ def _encoding(source: Source) -> str:
     """UTF-16 by its mark or its zeros; UTF-8 where all of the file is; else what Windows writes in the west."""
     with source.open() as stream:
         data = stream.read(1 << 16)
-        if data.startswith((b"\xff\xfe", b"\xfe\xff")):
-            return "utf-16"
-        if len(data) >= 4 and not any(data[1:64:2]):
-            return "utf-16-le"
-        if len(data) >= 4 and not any(data[0:64:2]):
-            return "utf-16-be"
+        if (wide := encoding_of(data)) != _NARROW:
+            return wide
         if b"\0" in data:
             raise NoTableError(f"{source.name}: it is no file whose tables are read: XLSX, XLS, ODS, CSV, PDF or a ZIP")
         decoder, size = codecs.getincrementaldecoder("utf-8")(), 0
@@ -165,4 +163,4 @@ def _encoding(source: Source) -> str:
             decoder.decode(b"", True)
         except UnicodeDecodeError:
             return _HOLES
-    return "utf-8-sig"
+    return _NARROW
