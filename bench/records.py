@@ -126,7 +126,9 @@ def _matching() -> Figure:
         coin = n * 7919 % coins
         name = snapshot.txid(snapshot.transaction_of(coin))
         value = Decimal(int(snapshot["coins.value"][coin])).scaleb(-8)
-        rows.append(Movement(0, "1", "", "BTC", value, "deposit", "Deposit", place, None, (("txid", name),)))
+        address = snapshot.address_name(int(snapshot["coins.address"][coin]))
+        facts = (("txid", name), ("address", address))
+        rows.append(Movement(0, "1", "", "BTC", value, "deposit", "Deposit", place, None, facts))
     states: list[str] = []
     taken = seconds(lambda: states.extend(one.state for one in match(rows, chain)))
     assert set(states) == {"exact"}

@@ -25,19 +25,23 @@ def canonical(document: Any) -> bytes:
 
 
 def _is_plain(document: Any) -> bool:
-    left = [document]
-    while left:
-        value = left.pop()
+    found = [document]
+    for value in found:
         kind = type(value)
-        if kind is dict:
-            if not all(type(key) is str for key in value) or not "".join(value).isascii():
-                return False
-            left += value.values()
-        elif kind is list:
-            left += value
-        elif kind is int:
+        if kind is str or value is None or kind is bool:
+            continue
+        if kind is int:
             if not -_LARGEST <= value <= _LARGEST:
                 return False
-        elif kind is not str and kind is not bool and value is not None:
+        elif kind is dict:
+            try:
+                if not "".join(value).isascii():
+                    return False
+            except TypeError:
+                return False
+            found += value.values()
+        elif kind is list:
+            found += value
+        else:
             return False
     return True

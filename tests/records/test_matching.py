@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from decimal import Decimal
+from itertools import pairwise
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -13,8 +15,9 @@ from hypothesis import strategies as st
 from calibar.ledger.accounts.snapshot import AccountSnapshot
 from calibar.ledger.ingest import ingest
 from calibar.ledger.snapshot import Snapshot
+from calibar.records import chains
 from calibar.records.chains import chain_of
-from calibar.records.matching import WINDOW_S, Chain, Found, Match, base_units, document, match, unreported
+from calibar.records.matching import WINDOW_S, Asked, Chain, Found, Match, base_units, document, match, unreported
 from calibar.records.movement import Movement, Place
 from calibar.sandbox.scenarios import token_theft as story
 from calibar.sandbox.truth import Truth
@@ -62,6 +65,27 @@ def test_by_transaction_and_amount_exactly(coins: Snapshot, deposits: list[Found
     out = row_of(deposits[0])._replace(change=-row_of(deposits[0]).change, kind="withdrawal")
     assert one(out, chain).state == "exact"
     assert one(row_of(deposits[0], txid="0x" + deposits[0].name[:64].upper()), chain).state == "exact"
+
+
+def test_many_at_once_are_as_one_by_one(
+    coins: Snapshot, deposits: list[Found], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chain = chain_of(coins)
+    rows = [row_of(there) for there in deposits]
+    rows += [row_of(there, address="") for there in deposits]
+    rows += [row_of(there, address=other.address) for there, other in pairwise(deposits)]
+    rows += [row_of(there)._replace(change=Decimal("0.00000001")) for there in deposits]
+    rows += [row_of(deposits[0], txid=txid) for txid in ("ab" * 32, "", "pending", "off-chain")]
+    apart = [one(row, chain) for row in rows]
+    assert list(match(rows, chain)) == apart
+    monkeypatch.setattr(chains, "_AT_ONCE", 3)
+    assert list(match(rows, chain)) == apart
+    assert {found.state for found in apart} == {"exact", "contradicted", "absent", "unknown", "off chain", "proposed"}
+
+
+def test_addresses_of_a_ledger_written_at_once(coins: Snapshot) -> None:
+    every = np.arange(coins.counts["addresses"])
+    assert [text.decode() for text in coins.address_texts(every)] == [coins.address_name(int(row)) for row in every]
 
 
 def test_what_the_chain_says_otherwise_is_a_contradiction(coins: Snapshot, deposits: list[Found]) -> None:
@@ -156,8 +180,8 @@ class _Made:
     def decimals(self, asset: str) -> int | None:
         return 0
 
-    def in_transaction(self, txid: str, asset: str) -> None:
-        return None
+    def in_transactions(self, asked: Sequence[Asked], asset: str) -> list[None]:
+        return [None] * len(asked)
 
     def by_amount(self, asset: str, units: Sequence[int]) -> list[list[Found]]:
         return [[one for one in self.found if one.units == unit] for unit in units]

@@ -130,6 +130,14 @@ def find_candidates(slots: Slots, key: int, limit: int, out: I64) -> int:
 
 
 @kernel
+def find_txids(slots: Slots, wanted: Bytes, stored: Bytes, limit: int, out: I64) -> None:
+    """The id below `limit` of each row of `wanted` into `out`: the largest where there are several, else -1."""
+    flat = wanted.reshape(-1)
+    for row in range(out.size):
+        out[row] = find_txid(slots, flat, 32 * row, stored, stored, limit, limit)
+
+
+@kernel
 def enter_txids(slots: Slots, txid: Bytes, start: int, stop: int) -> None:
     """Enter ids start..stop-1 of a txid column."""
     flat = txid.reshape(-1)

@@ -17,6 +17,22 @@ _0: Final = 0x30
 _9: Final = 0x39
 
 
+@kernel
+def equal_in_ranges(values: I64, first: I64, end: I64, wanted: I64, count: I64, out: I64) -> int:
+    """Rows first[i] to end[i] whose value is wanted[i] into `out`, how many into count[i]; all, which may be more than
+    `out` has room for: ask again with more."""
+    total = 0
+    for i in range(first.size):
+        before = total
+        for row in range(first[i], end[i]):
+            if values[row] == wanted[i]:
+                if total < out.size:
+                    out[total] = row
+                total += 1
+        count[i] = total - before
+    return total
+
+
 @lean
 def skip_signs(texts: Bytes, start: I64, length: I64, sign: int, count: int) -> None:
     """Move the beginning of each text past the `count`th `sign` in it, or to its end."""

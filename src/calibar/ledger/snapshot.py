@@ -65,6 +65,20 @@ class Snapshot(View):
         """Address as text; `script:<sha256>` where the script has no address form."""
         return address_of(self.script(address), self.network)
 
+    def address_texts(self, addresses: NDArray[np.int64]) -> NDArray[np.bytes_]:
+        """Many addresses as ASCII text; see `address_name`."""
+        from calibar.kernels.addresses import LONGEST, write_addresses  # noqa: PLC0415
+
+        owners, back = np.unique(addresses, return_inverse=True)
+        out, network = np.zeros((owners.size, LONGEST), np.uint8), self.network
+        hrp = np.frombuffer(network.hrp.encode(), np.uint8)
+        first, scripts = self["addresses.first_byte"], self["scripts.byte"]
+        write_addresses(scripts, first, owners, network.p2pkh_prefix, network.p2sh_prefix, hrp, out)
+        texts = out.view(f"S{LONGEST}").reshape(-1)
+        for row in np.flatnonzero(out[:, 0] == 0).tolist():
+            texts[row] = self.address_name(int(owners[row])).encode()
+        return texts[back]
+
     def height_of(self, block: int) -> int | None:
         """Height of a block's row; None in an island of unknown heights."""
         return self.manifest.base + block if self.manifest.heights_known else None
@@ -130,6 +144,15 @@ class Snapshot(View):
                 if bytes(self["transactions.txid"][identity]) == wire:
                     return int(identity)
         return None
+
+    def find_transactions(self, hashes: NDArray[np.uint8]) -> NDArray[np.int64]:
+        """Ids of the (latest) transactions by hashes (n, 32) in wire order; -1 where the ledger never saw one."""
+        from calibar.kernels.index import find_txids  # noqa: PLC0415
+
+        found = np.full(len(hashes), -1, np.int64)
+        if count := self.counts["transactions"]:
+            find_txids(self.slots("txids"), hashes, self["transactions.txid"], count, found)
+        return found
 
     def find_address(self, text: str) -> int | None:
         """Id of an address or `script:<sha256>`; None where the ledger never saw it. Raises AddressError."""

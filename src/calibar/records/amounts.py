@@ -82,11 +82,17 @@ class Amounts:
             return Amount(cell)
         raise DecodeError(f"{where}: {shown(str(cell))} is a date or a truth value, not an amount")
 
+    def plain(self, cell: Cell) -> Decimal | None:
+        """What `read` says of digits with a point or none, which most cells are; None of others."""
+        if type(cell) is str and self._mark == "." and len(cell) <= _LONGEST and _SIMPLE.fullmatch(cell):
+            return Decimal(cell)
+        return None
+
     def _text(self, cell: str, where: object) -> Amount | None:
         if self._mark is None:
             self._mark = self._convention.mark()
-        if self._mark == "." and len(cell) <= _LONGEST and _SIMPLE.fullmatch(cell):
-            return Amount(Decimal(cell))
+        if (plain := self.plain(cell)) is not None:
+            return Amount(plain)
         text = bare(cell)
         if text in _EMPTY:
             return None

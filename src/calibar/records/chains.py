@@ -2,24 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from calibar.chains.facts import BURNT_FEE, FEE
 from calibar.chains.known_tokens import KNOWN
-from calibar.errors import AddressError, UsageError
+from calibar.errors import AddressError
+from calibar.kernels.matching import equal_in_ranges
 from calibar.ledger.accounts.snapshot import AccountSnapshot
 from calibar.ledger.snapshot import Snapshot
-from calibar.records.matching import Chain, Found, Moved
+from calibar.records.matching import Asked, Chain, Found, Moved, folded
 
 _NATIVE = {"ethereum": (("ETH", "BNB", "MATIC", "POL"), 18), "tron": (("TRX",), 6)}
+
+_AT_ONCE = 1 << 14
+"""Rows whose addresses are written together."""
 
 
 def chain_of(snapshot: Snapshot | AccountSnapshot, tokens: dict[str, str] | None = None) -> Chain:
     """What answers for a ledger. `tokens` has the contracts of the names that a custodian uses."""
     return Coins(snapshot) if isinstance(snapshot, Snapshot) else Transfers(snapshot, tokens)
+
+
+def hashes_of(txids: Sequence[str]) -> NDArray[np.uint8]:
+    """(n, 32) bytes of transaction ids as displayed, each 64 hexadecimal digits."""
+    return np.frombuffer(bytes.fromhex("".join(txids)), np.uint8).reshape(-1, 32)
 
 
 class Coins:
@@ -34,13 +44,29 @@ class Coins:
         """Eight, of BTC."""
         return 8 if asset in ("BTC", "XBT") else None
 
-    def in_transaction(self, txid: str, asset: str) -> Moved | None:
-        """Its outputs."""
-        transaction = self.snapshot.maybe_transaction(txid)
-        if transaction is None:
-            return None
-        first, end = self.snapshot["transactions.first_coin"][transaction : transaction + 2].tolist()
-        return _Outputs(self, first, self.snapshot["coins.value"][first:end].tolist())
+    def in_transactions(self, asked: Sequence[Asked], asset: str) -> Iterator[Moved | None]:
+        """Their outputs."""
+        for start in range(0, len(asked), _AT_ONCE):
+            yield from self._outputs(asked[start : start + _AT_ONCE])
+
+    def _outputs(self, asked: Sequence[Asked]) -> Iterator[Moved | None]:
+        snapshot = self.snapshot
+        found = snapshot.find_transactions(hashes_of([one.txid for one in asked])[:, ::-1].copy())
+        blocks = (np.searchsorted(snapshot["blocks.first_tx"], found, "right") - 1).tolist()
+        times = {block: snapshot.block_time(block) for block in set(blocks) if block >= 0}
+        starts, stops = (np.where(found < 0, 0, snapshot["transactions.first_coin"][found + n]) for n in (0, 1))
+        units = np.array([-1 if one.units is None or one.units >> 62 else one.units for one in asked], np.int64)
+        count, coins = np.empty(found.size, np.int64), np.empty(2 * found.size, np.int64)
+        while (total := equal_in_ranges(snapshot["coins.value"], starts, stops, units, count, coins)) > coins.size:
+            coins = np.empty(total, np.int64)
+        names = snapshot.address_texts(snapshot["coins.address"][coins[:total]])
+        said = np.array([one.address.encode() for one in asked], names.dtype)
+        row = np.repeat(np.arange(found.size), count)
+        fits = (said[row] == names) | (said[row] == b"")
+        right, ends = coins[:total][fits].tolist(), np.cumsum(np.bincount(row[fits], minlength=found.size)).tolist()
+        columns = (array.tolist() for array in (found, starts, stops))
+        for one, block, end, at, first, stop, begin in zip(asked, blocks, ends, *columns, [0, *ends[:-1]], strict=True):
+            yield _Outputs(self, one, times[block], first, stop, right[begin:end]) if at >= 0 else None
 
     def by_amount(self, asset: str, units: Sequence[int]) -> list[list[Found]]:
         """By the values of all coins, searched at once."""
@@ -64,30 +90,40 @@ class Coins:
 
     def found(self, coin: int) -> Found:
         """A coin by its names."""
-        snapshot, owner = self.snapshot, int(self.snapshot["coins.address"][coin])
+        snapshot = self.snapshot
+        transaction = snapshot.transaction_of(coin)
+        owner = int(snapshot["coins.address"][coin])
         if owner not in self._names:
             self._names[owner] = snapshot.address_name(owner)
-        transaction = snapshot.transaction_of(coin)
-        name = f"{snapshot.txid(transaction)}:{coin - int(snapshot['transactions.first_coin'][transaction])}"
         time = snapshot.block_time(snapshot.block_of(transaction))
-        return Found(name, int(snapshot["coins.value"][coin]), self._names[owner], time)
+        return Found(snapshot.coin_name(coin), int(snapshot["coins.value"][coin]), self._names[owner], time)
 
 
-@dataclass(frozen=True, slots=True)
-class _Outputs:
-    """A transaction's outputs; only those asked for get their names."""
+class _Outputs(NamedTuple):
+    """A transaction's outputs; only those that are shown get their names."""
 
-    chain: Coins
+    coins: Coins
+    asked: Asked
+    time: int
     first: int
-    values: list[int]
+    end: int
+    right: list[int]
+    """Those of the value and to the address."""
 
-    def of(self, units: int | None) -> list[Found]:
-        """Those of exactly that value."""
-        return [self.chain.found(self.first + n) for n, value in enumerate(self.values) if value == units]
+    def exactly(self) -> list[Found]:
+        """Those of the value asked about, to the address asked about."""
+        txid, units, address, _ = self.asked
+        if not address or units is None:
+            return [self.coins.found(coin) for coin in self.right]
+        return [Found(f"{txid}:{coin - self.first}", units, address, self.time) for coin in self.right]
+
+    def alike(self) -> list[Found]:
+        """Those of the value asked about, whomever they pay."""
+        return [found for found in self.all() if found.units == self.asked.units]
 
     def all(self) -> list[Found]:
         """All of them."""
-        return [self.chain.found(self.first + n) for n in range(len(self.values))]
+        return [self.coins.found(coin) for coin in range(self.first, self.end)]
 
 
 class Transfers:
@@ -109,18 +145,17 @@ class Transfers:
         said = self.snapshot.naming(identity)["decimals"]
         return None if said is None else int(said)
 
-    def in_transaction(self, txid: str, asset: str) -> Moved | None:
-        """Its transfers of the asset, but for fees."""
-        snapshot = self.snapshot
-        try:
-            transaction = snapshot.find_transaction(txid)
-        except UsageError:
-            return None
-        block = int(np.searchsorted(snapshot["blocks.first_tx"], transaction, "right")) - 1
-        first, end = (int(x) for x in snapshot["blocks.first_transfer"][block : block + 2])
-        rows = first + np.flatnonzero(snapshot["transfers.tx"][first:end] == transaction)
-        moved = rows[snapshot["transfers.asset"][rows] == self._asset(asset)]
-        return _Transfers(self._all(moved.tolist()))
+    def in_transactions(self, asked: Sequence[Asked], asset: str) -> Iterator[Moved | None]:
+        """Their transfers of the asset, but for fees."""
+        snapshot, identity = self.snapshot, self._asset(asset)
+        found = snapshot.find_transactions(hashes_of([one.txid for one in asked]))
+        moved: dict[int, list[int]] = {one: [] for one in found.tolist() if one >= 0}
+        rows = np.flatnonzero(snapshot["transfers.asset"] == (-1 if identity is None else identity))
+        rows = rows[np.isin(snapshot["transfers.tx"][rows], found[found >= 0])]
+        for transaction, row in zip(snapshot["transfers.tx"][rows].tolist(), rows.tolist(), strict=True):
+            moved[transaction].append(row)
+        for one, transaction in zip(asked, found.tolist(), strict=True):
+            yield _Transfers(one, self._all(moved[transaction])) if transaction >= 0 else None
 
     def by_amount(self, asset: str, units: Sequence[int]) -> list[list[Found]]:
         """By the amounts of all transfers of the asset, searched at once."""
@@ -173,15 +208,19 @@ class Transfers:
         return self._assets[asset]
 
 
-@dataclass(frozen=True, slots=True)
-class _Transfers:
+class _Transfers(NamedTuple):
     """A transaction's transfers of an asset."""
 
+    asked: Asked
     found: list[Found]
 
-    def of(self, units: int | None) -> list[Found]:
-        """Those of exactly that amount."""
-        return [one for one in self.found if one.units == units]
+    def exactly(self) -> list[Found]:
+        """Those of the amount asked about, to the address asked about."""
+        return [one for one in self.alike() if self.asked.address in ("", folded(one.address))]
+
+    def alike(self) -> list[Found]:
+        """Those of the amount asked about, whomever they pay."""
+        return [one for one in self.found if one.units == self.asked.units]
 
     def all(self) -> list[Found]:
         """All of them."""

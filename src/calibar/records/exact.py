@@ -8,10 +8,12 @@ from decimal import Context, DivisionByZero, Inexact, InvalidOperation, Overflow
 from typing import Final
 
 _DIGITS: Final = 400
+EXACT: Final = Context(prec=_DIGITS, traps=[Inexact, InvalidOperation, DivisionByZero, Overflow])
+"""For single operations; `exact` for all."""
 
 
 @contextmanager
 def exact() -> Iterator[None]:
     """Compute exactly meanwhile. A context or a decorator."""
-    with localcontext(Context(prec=_DIGITS, traps=[Inexact, InvalidOperation, DivisionByZero, Overflow])):
+    with localcontext(EXACT):
         yield

@@ -7,6 +7,7 @@ import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import lru_cache
 from typing import Final
 
 from calibar.chains.remote.csv_sheet import shown
@@ -21,6 +22,8 @@ ROLES: Final = (
     "side", "pair", "price", "quantity", "fiat", "total", "method", "status", "remark",
 )  # fmt: skip
 """What the columns of a mapping can be."""
+_LONGEST_NAME: Final = 200
+"""Characters of a name that is remembered: each format looks at the same rows."""
 _EATEN: Final = re.compile(r"[0-9](?:[.,][0-9]+)?[eE]\+[0-9]+|[0-9][.,][0-9]+[eE][0-9]+")
 
 
@@ -73,6 +76,11 @@ def header_of(table: Table, layout: Layout) -> Columns | None:
 
 def plain_name(text: str) -> str:
     """A column's name without accents, signs and case: `Date(UTC)` and `date_utc` are one."""
+    return _plain_name(text) if len(text) <= _LONGEST_NAME else _plain_name.__wrapped__(text)
+
+
+@lru_cache(1 << 14)
+def _plain_name(text: str) -> str:
     base = unicodedata.normalize("NFKD", text.lower())
     return re.sub(r"[\W_]+", "", "".join(c for c in base if not unicodedata.combining(c)))
 

@@ -5,22 +5,23 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any, Final, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
-from calibar.records.exact import exact
+from calibar.chains.bitcoin.networks import NETWORKS
+from calibar.collection import uncollected
+from calibar.records.exact import EXACT
 from calibar.records.movement import Movement
 
 WINDOW_S: Final = 24 * 3600
 """How far from a movement's time a transaction may be that is proposed for it."""
 MOST_PROPOSED: Final = 5
 _TXID: Final = re.compile(r"(?:0x)?([0-9a-fA-F]{64})")
+_FOLDED: Final = frozenset(f"{one.hrp}1"[:3] for one in NETWORKS.values())
 _OFF_CHAIN: Final = re.compile(r"internal|off.?chain|interno", re.IGNORECASE)
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
+class Found(NamedTuple):
     """A movement on a chain: its name outside (`txid:vout`, `hash:index`), units, whom it pays, when."""
 
     name: str
@@ -29,11 +30,26 @@ class Found:
     time: int
 
 
-class Moved(Protocol):
-    """What one transaction moves of an asset."""
+class Asked(NamedTuple):
+    """What a record says of a transaction."""
 
-    def of(self, units: int | None) -> list[Found]:
-        """The movements of exactly so much."""
+    txid: str
+    """As displayed, in lower case, without 0x."""
+    units: int | None
+    """None for an amount that no chain can move."""
+    address: str
+    """`folded`; empty where the record says none."""
+    row: int
+
+
+class Moved(Protocol):
+    """What a transaction that was asked about moves of an asset."""
+
+    def exactly(self) -> list[Found]:
+        """The movements of the amount asked about, to the address asked about."""
+
+    def alike(self) -> list[Found]:
+        """The movements of that amount, whomever they pay."""
 
     def all(self) -> list[Found]:
         """All of them."""
@@ -45,8 +61,8 @@ class Chain(Protocol):
     def decimals(self, asset: str) -> int | None:
         """Places of an asset's units by the custodian's name for it; None where this chain has none of that name."""
 
-    def in_transaction(self, txid: str, asset: str) -> Moved | None:
-        """All that a transaction moves of an asset; None where the ledger has not the transaction."""
+    def in_transactions(self, asked: Sequence[Asked], asset: str) -> Iterable[Moved | None]:
+        """What each transaction moves of an asset; None where the ledger has not the transaction."""
 
     def by_amount(self, asset: str, units: Sequence[int]) -> list[list[Found]]:
         """For each amount, all movements of exactly so much."""
@@ -55,8 +71,7 @@ class Chain(Protocol):
         """All that an address was paid."""
 
 
-@dataclass(frozen=True, slots=True)
-class Match:
+class Match(NamedTuple):
     """What a ledger says of one deposit or withdrawal."""
 
     movement: Movement
@@ -70,63 +85,66 @@ class Match:
     """How many more fit a proposal as well."""
 
 
+@uncollected()
 def match(movements: Iterable[Movement], chain: Chain) -> Iterator[Match]:
     """Each deposit and withdrawal, in order."""
     asked = [one for one in movements if one.kind in ("deposit", "withdrawal")]
-    loose: dict[str, list[Movement]] = {}
-    answers: dict[int, Match] = {}
-    for one in asked:
-        told = _by_id(one, chain)
-        if told is None:
-            loose.setdefault(one.asset, []).append(one)
+    answers: list[Match | None] = [None] * len(asked)
+    named: dict[str, list[tuple[int, str]]] = {}
+    loose: dict[str, list[int]] = {}
+    for row, one in enumerate(asked):
+        said = one.fact("txid")
+        if names := _TXID.fullmatch(said):
+            named.setdefault(one.asset, []).append((row, names[1].lower()))
+        elif _OFF_CHAIN.search(said):
+            answers[row] = Match(one, "off chain", (), said)
+        elif said:
+            answers[row] = Match(one, "unknown", (), f"{said!r} is no id of a transaction")
         else:
-            answers[id(one)] = told
-    for asset, some in loose.items():
-        for one, answer in zip(some, _by_amount(some, asset, chain), strict=True):
-            answers[id(one)] = answer
-    return (answers[id(one)] for one in asked)
+            loose.setdefault(one.asset, []).append(row)
+    for asset in {*named, *loose}:
+        if (places := chain.decimals(asset)) is None:
+            for row in (*(row for row, _ in named.get(asset, ())), *loose.get(asset, ())):
+                answers[row] = Match(asked[row], "unknown", (), f"the ledger's chain has no {asset}")
+            continue
+        said_of = [
+            Asked(txid, base_units(asked[row].change, places), folded(asked[row].fact("address")), row)
+            for row, txid in named.get(asset, ())
+        ]
+        for said_one, moved in zip(said_of, chain.in_transactions(said_of, asset) if said_of else (), strict=True):
+            answers[said_one.row] = _by_id(asked[said_one.row], said_one, moved, places)
+        some = loose.get(asset, [])
+        for row, answer in zip(some, _by_amount([asked[row] for row in some], asset, places, chain), strict=True):
+            answers[row] = answer
+    return (answer for answer in answers if answer is not None)
 
 
-def _by_id(one: Movement, chain: Chain) -> Match | None:
-    """By transaction id; None where the row says none."""
-    said = one.fact("txid")
-    if _OFF_CHAIN.search(said):
-        return Match(one, "off chain", (), said)
-    names = _TXID.fullmatch(said)
-    if names is None:
-        return Match(one, "unknown", (), f"{said!r} is no id of a transaction") if said else None
-    places = chain.decimals(one.asset)
-    if places is None:
-        return Match(one, "unknown", (), f"the ledger's chain has no {one.asset}")
-    moved = chain.in_transaction(names[1].lower(), one.asset)
+def _by_id(one: Movement, said: Asked, moved: Moved | None, places: int) -> Match:
+    """By what its transaction moves."""
     if moved is None:
         return Match(one, "absent", (), "the ledger has not this transaction")
-    address = one.fact("address")
-    there = moved.of(base_units(one.change, places))
-    fitting = [found for found in there if not address or _same(found.address, address)]
-    if fitting:
+    if fitting := moved.exactly():
         return Match(one, "exact", tuple(fitting[:1]), "", len(fitting) - 1)
-    if there:
+    address = one.fact("address")
+    if there := moved.alike():
         return Match(one, "contradicted", tuple(there[:1]), f"it pays {there[0].address}, not {address}")
     everything = moved.all()
-    if there := [found for found in everything if address and _same(found.address, address)]:
+    if there := [found for found in everything if address and folded(found.address) == said.address]:
         text = f"it pays that address {_units(there[0].units, places)}, not {abs(one.change)}"
         return Match(one, "contradicted", tuple(there[:1]), text)
     return Match(one, "contradicted", (), f"it moves {len(everything)} amounts of {one.asset}, not this one")
 
 
-def _by_amount(some: Sequence[Movement], asset: str, chain: Chain) -> Iterator[Match]:
-    places = chain.decimals(asset)
-    if places is None:
-        yield from (Match(one, "unknown", (), f"the ledger's chain has no {asset}") for one in some)
+def _by_amount(some: Sequence[Movement], asset: str, places: int, chain: Chain) -> Iterator[Match]:
+    if not some:
         return
     units = [base_units(one.change, places) for one in some]
     fits = chain.by_amount(asset, [-1 if unit is None else unit for unit in units])
     for one, fitting in zip(some, fits, strict=True):
-        address = one.fact("address")
+        address = folded(one.fact("address"))
         near = [
             found for found in fitting
-            if abs(found.time - one.time) <= WINDOW_S and (not address or _same(found.address, address))
+            if abs(found.time - one.time) <= WINDOW_S and address in ("", folded(found.address))
         ]  # fmt: skip
         near.sort(key=lambda found: (abs(found.time - one.time), found.name))
         if not near:
@@ -152,19 +170,17 @@ def unreported(movements: Sequence[Movement], matches: Sequence[Match], chain: C
 
 def base_units(amount: Decimal, places: int) -> int | None:
     """An amount's units, whatever its sign; None where it has more places than the asset."""
-    with exact():
-        whole = abs(amount).scaleb(places)
-        return int(whole) if whole == whole.to_integral_value() and whole < 1 << 256 else None
+    whole = EXACT.scaleb(amount.copy_abs(), places)
+    return int(whole) if whole == whole.to_integral_value(context=EXACT) and whole < 1 << 256 else None
 
 
 def _units(units: int, places: int) -> str:
     return format(Decimal(units).scaleb(-places).normalize(), "f")
 
 
-def _same(one: str, other: str) -> bool:
-    """Whether two texts are one address: hexadecimal ones and SegWit in any case."""
-    folds = one[:2].lower() == "0x" or one[:3].lower() in ("bc1", "tb1", "bcr")
-    return one.lower() == other.lower() if folds else one == other
+def folded(address: str) -> str:
+    """The text by which an address is compared: hexadecimal and SegWit are the same in any case."""
+    return address.lower() if address[:3].lower() in _FOLDED or address[:2] in ("0x", "0X") else address
 
 
 def document(found: Match) -> dict[str, Any]:

@@ -54,7 +54,8 @@ class Moments:
     def read(self, cell: Cell, where: object) -> int:
         """Seconds since 1970 UTC; a day without an hour is its noon in the zone. Raises DecodeError."""
         if type(cell) is str:
-            return self._text(cell, where)
+            hour = self._hours.get(cell[:13])
+            return self._text(cell, where) if hour is None or not _LONG.fullmatch(cell) else hour + _in_hour(cell)
         if isinstance(cell, date):
             self._dated = True
             self._refuse_both(where)
@@ -68,15 +69,12 @@ class Moments:
         if not self._settled:
             self._times.settle()
             self._settled = True
-        plain = _LONG.fullmatch(cell) is not None
-        if plain and (hour := self._hours.get(cell[:13])) is not None:
-            return hour + int(cell[14:16]) * 60 + int(cell[17:])
         text = _with_clock(cell)
         self._times.see(text, str(where))
         self._year_last = self._year_last or not text[:4].isdigit()
         self._refuse_both(where)
         seconds = self._times.seconds(text, str(where))
-        if plain:
+        if _LONG.fullmatch(cell):
             self._remember(cell[:13])
         return seconds
 
@@ -106,6 +104,16 @@ class Moments:
         if early.utcoffset() != late.utcoffset():
             raise DecodeError(f"{where}: {moment} was twice or never in {self.zone}, where clocks changed")
         return int(early.timestamp())
+
+
+_OF_HOUR: Final = {
+    f":{minute:02}:{second:02}": 60 * minute + second for minute in range(60) for second in range(60)
+}  # fmt: skip
+
+
+def _in_hour(cell: str) -> int:
+    """Seconds since the hour began, of a text that is `_LONG`."""
+    return _OF_HOUR[cell[13:]]
 
 
 def _with_clock(cell: str) -> str:

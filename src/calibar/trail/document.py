@@ -139,7 +139,7 @@ def _amounts(segments: Segments) -> dict[int, int]:
     for label, amount in segments:
         if label != CLEAN:
             sums[label] = sums.get(label, 0) + amount
-    return dict(sorted(sums.items()))
+    return dict(sorted(sums.items())) if len(sums) > 1 else sums
 
 
 class _Builder:
@@ -149,6 +149,9 @@ class _Builder:
         self.names: dict[int, str] = {}
         self.rests: dict[int, dict[str, Any]] = {}
         self.record = {coin: i for i, coin in enumerate(walked.coin.tolist())}
+        self.first_segment, self.first_leak = walked.first_segment.tolist(), walked.first_leak.tolist()
+        self.segments = list(zip(walked.label.tolist(), walked.amount.tolist(), strict=True))
+        self.leaks = list(zip(walked.leak_label.tolist(), walked.leak_amount.tolist(), strict=True))
         self.born: dict[int, dict[int, int]] = {}
         for coin, label, amount in zip(
             *(a.tolist() for a in (sources.coin, sources.label, sources.amount)), strict=True
@@ -159,6 +162,8 @@ class _Builder:
 
     def traced(self, segments: Segments, without: Mapping[int, int] | None = None) -> dict[str, Any]:
         """The entries `traced` (and `segments` where asked for) of what a coin or a fee carries."""
+        if not segments and not without:
+            return {"traced": {}}
         sums = _amounts(segments)
         for label, amount in (without or {}).items():
             sums[label] -= amount
@@ -169,11 +174,10 @@ class _Builder:
 
     def carried(self, coin: int) -> Segments:
         """What a coin carries."""
-        record, walk = self.record.get(coin), self.walk
+        record = self.record.get(coin)
         if record is None:
             return []
-        rows = slice(*walk.first_segment[record : record + 2].tolist())
-        return list(zip(walk.label[rows].tolist(), walk.amount[rows].tolist(), strict=True))
+        return self.segments[self.first_segment[record] : self.first_segment[record + 1]]
 
     def sources(self) -> list[dict[str, Any]]:
         rows = self.rows
@@ -194,9 +198,7 @@ class _Builder:
 
     def leak(self, step: int) -> Segments:
         """What left a step as its fee, or was burnt by its miner."""
-        walk = self.walk
-        rows = slice(*walk.first_leak[step : step + 2].tolist())
-        return list(zip(walk.leak_label[rows].tolist(), walk.leak_amount[rows].tolist(), strict=True))
+        return self.leaks[self.first_leak[step] : self.first_leak[step + 1]]
 
     def is_coinbase(self, tx: int) -> bool:
         first, end = self.snapshot["transactions.first_input"][tx : tx + 2]

@@ -6,10 +6,11 @@ error is located but never corrected, as BIP173 demands: a corrected text may be
 
 from __future__ import annotations
 
+from base64 import b32encode
 from collections.abc import Iterable, Sequence
 from enum import IntEnum
-from functools import reduce
-from operator import xor
+from functools import lru_cache, reduce
+from operator import getitem, xor
 from typing import Final
 
 from calibar.errors import AddressError
@@ -20,6 +21,7 @@ LONGEST: Final = 90
 _VALUES: Final = {character: value for value, character in enumerate(CHARSET)}
 _GENERATOR: Final = (0x3B6A57B2, 0x26508E6D, 0x1EA119FA, 0x3D4233DD, 0x2A1462B3)
 _CHECKSUM_LENGTH: Final = 6
+_FROM_BASE32: Final = bytes.maketrans(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567", CHARSET.encode())
 
 
 class Variant(IntEnum):
@@ -53,8 +55,32 @@ def decode(text: str, hrp: str | None = None) -> tuple[str, list[int], Variant]:
 
 def encode_witness(hrp: str, version: int, program: bytes) -> str:
     """Address of a witness program: Bech32 for version 0, Bech32m from 1 on."""
+    start, rows = _of_bytes(hrp, version, len(program))
+    remainder = reduce(xor, map(getitem, rows, program), start)
+    checksum = "".join([CHARSET[remainder >> shift & 31] for shift in (25, 20, 15, 10, 5, 0)])
+    return f"{hrp}1{CHARSET[version]}{b32encode(program).translate(_FROM_BASE32, b'=').decode()}{checksum}"
+
+
+@lru_cache(64)
+def _of_bytes(hrp: str, version: int, size: int) -> tuple[int, list[list[int]]]:
+    """What a program of zeros leaves to be its checksum, and what each byte in each place adds: the code is linear."""
+    count = -(-8 * size // 5)
     variant = Variant.BECH32M if version else Variant.BECH32
-    return encode(hrp, [version, *_regroup(program, 8, 5)], variant)
+    start = _remainder(hrp, [version, *[0] * (count + _CHECKSUM_LENGTH)]) ^ variant
+    bits, effects = list[int](), [1 << bit for bit in range(5)]
+    for _ in range(_CHECKSUM_LENGTH):
+        effects = [_step(effect) for effect in effects]
+    for _ in range(count):
+        bits += effects
+        effects = [_step(effect) for effect in effects]
+    bits = bits[5 * count - 8 * size :]  # the last value's lowest bits only pad
+    rows = []
+    for place in reversed(range(size)):
+        row = [0]
+        for effect in bits[8 * place : 8 * place + 8]:
+            row += [before ^ effect for before in row]
+        rows.append(row)
+    return start, rows
 
 
 def decode_witness(text: str, hrp: str | None = None) -> tuple[str, int, bytes]:

@@ -21,7 +21,7 @@ from calibar.chains.facts import (
 from calibar.errors import DamageError, UsageError
 from calibar.kernels import accounts as kernels
 from calibar.kernels.compiled import u64
-from calibar.kernels.index import find_candidates
+from calibar.kernels.index import find_candidates, find_txids
 from calibar.ledger.accounts.schema import ACCOUNT_COLUMNS, LAST_MOVEMENT
 from calibar.ledger.columns import as_array, map_file
 from calibar.ledger.view import INDEX, View
@@ -120,6 +120,13 @@ class AccountSnapshot(View):
                     return int(identity)
         height = self.manifest.height
         raise UsageError(f"no transaction {text} in {self.place} (up to height {height}); check it, or ingest on")
+
+    def find_transactions(self, hashes: NDArray[np.uint8]) -> NDArray[np.int64]:
+        """Ids of transactions by hashes (n, 32); -1 where there is none."""
+        found = np.full(len(hashes), -1, np.int64)
+        if count := self.counts["transactions"]:
+            find_txids(self.slots("transactions"), hashes, self["transactions.hash"], count, found)
+        return found
 
     def find_address(self, data: bytes) -> int | None:
         """Id of an address; None where the ledger never saw it."""

@@ -191,6 +191,10 @@ class CaseSnapshot(Snapshot):
         """Id of the transaction with this id; None where the case has none."""
         return self._ids.get(bytes.fromhex(txid)[::-1])
 
+    def find_transactions(self, hashes: NDArray[np.uint8]) -> NDArray[np.int64]:
+        """Ids of transactions by hashes (n, 32) in wire order; -1 where the case has none."""
+        return np.array([self._ids.get(row.tobytes(), -1) for row in hashes], np.int64)
+
     def find_script(self, digest: bytes) -> int | None:
         """Id of the address whose script has this SHA-256; None where no coin of the case is paid to it."""
         return self._addresses.get(digest)

@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from operator import itemgetter
 from typing import Final
 from zoneinfo import ZoneInfo
 
@@ -260,29 +261,29 @@ class Row:
 
         The same as `movement` of each row, without the calls: statements have millions of such rows.
         """
-        named, known, facts = self._names, self._known, self._facts
         change_at, time_at = self._places["change"], self._time
-        read, moment, where = self.amounts.read, self.moments.read, self._where
+        plain, moment, where = self.amounts.plain, self.moments.read, self._where["time"]
         file, sheet = self.table.file, self.table.sheet
-        kinds: dict[str, str] = {}
+        named = {at for at in self._names if at >= 0} | {at for _, at in self._facts}
+        naming = itemgetter(*(named or {change_at}))
+        known: dict[object, tuple[str, str, str, str, str]] = {}
         for number, cells in self._under():
             self.number, self.cells = number, cells
-            change = read(cells[change_at] if change_at < len(cells) else None, where["change"])
-            if change is None:
+            try:
+                names, value = known.get(naming(cells)), plain(cells[change_at])
+            except IndexError:
+                names = value = None
+            if names is None or value is None:
                 change = self.needed("change")
-            if not change.value:
-                continue
-            key = (tuple([cells[at] if 0 <= at < len(cells) else None for at in named]), "", change.unit)
-            names = known.get(key)
-            if names is None or (facts and any(at < len(cells) and cells[at] for _, at in facts)):
-                found = self.movement(change, kind_of(self.text("operation")))
-                kinds[found.operation] = found.kind
-                yield found
-                continue
-            account, wallet, asset, operation = names
-            kind = kinds.get(operation) or kinds.setdefault(operation, kind_of(operation))
-            time, place = moment(cells[time_at], where["time"]), Place(file, sheet, number)
-            yield Movement(time, account, wallet, asset, change.value, kind, operation, place, None, ())
+                if change.value:
+                    found = self.movement(change, kind_of(self.text("operation")))
+                    if not (found.facts or change.unit or value is None or len(known) == _REMEMBERED):
+                        known[naming(cells)] = (found.account, found.wallet, found.asset, found.kind, found.operation)
+                    yield found
+            elif value:
+                account, wallet, asset, kind, operation = names
+                time, place = moment(cells[time_at], where), Place(file, sheet, number)
+                yield Movement(time, account, wallet, asset, value, kind, operation, place, None, ())
 
 
 Said = Movement | Detail

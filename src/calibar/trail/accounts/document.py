@@ -91,6 +91,11 @@ def build(
     return Trail(document)
 
 
+def holdings_of(question: Question, blocks: int) -> list[dict[str, Any]]:
+    """The document's rows of where value rests, with amounts as integers."""
+    return _Builder(question, blocks, {}, {}).holdings()
+
+
 def written(document: Mapping[str, Any]) -> dict[str, Any]:
     """The document with its amounts as decimal text."""
     return {key: _written(value, key in _AMOUNTS) for key, value in document.items()}

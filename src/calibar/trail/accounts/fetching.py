@@ -10,8 +10,10 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Final
+
+import numpy as np
 
 from calibar.chains.bitcoin.sources.told import Refusal
 from calibar.chains.remote.transfers_told import (
@@ -30,7 +32,7 @@ from calibar.ledger.case.accounts.snapshot import CaseAccountSnapshot
 from calibar.ledger.case.accounts.state import classes_of
 from calibar.ledger.case.case import Case, Lie
 from calibar.trail.accounts.sweeps import Sweeps
-from calibar.trail.accounts.trace import trace
+from calibar.trail.accounts.trace import Resting, resting
 from calibar.trail.fetching import REORGANISATION, Limits, Progress, Report
 from calibar.trail.policy import Policy
 
@@ -195,16 +197,16 @@ class AccountFetcher:
         proven, looked = set[int](), set[bytes]()
         while True:
             snapshot = self.case.account_snapshot()
-            document = trace(references, snapshot, policy).document
-            frontier = self._frontier(snapshot, document)
+            found = resting(references, snapshot, policy)
+            frontier = self._frontier(snapshot, found)
             if not frontier and ("deposit", 0) in policy.rules:
-                frontier = self._beside_sweeps(snapshot, document, policy.as_of)
+                frontier = self._beside_sweeps(snapshot, found, policy.as_of)
             if (ended := self._limit()) is not None and frontier:
                 self.report.ended = ended
                 break
             room = self.limits.blocks - len(proven)
-            blocks = self._unproven(document) - proven if room > 0 else set[int]()
-            unplaced = self._unplaced(document) - looked
+            blocks = self._unproven(snapshot, found) - proven if room > 0 else set[int]()
+            unplaced = self._unplaced(snapshot, found) - looked
             if not (frontier or blocks or unplaced):
                 break
             self.report.rounds += 1
@@ -217,7 +219,7 @@ class AccountFetcher:
                 self.ask(BlockQuestion(height) for height in sorted(blocks)[: max(0, room)])
                 self.ask(TransactionQuestion(txid) for txid in sorted(unplaced))
                 self.case.commit()
-        self._say_what_is_not_whole(snapshot, document)
+        self._say_what_is_not_whole(snapshot, found)
         return snapshot
 
     def _asset(self, name: str | None) -> Asset | None:
@@ -229,31 +231,28 @@ class AccountFetcher:
             return Asset(number=int(name[6:]))
         return Asset(contract=self._address(name))
 
-    def _frontier(self, snapshot: CaseAccountSnapshot, document: Any) -> list[Wanted]:
+    def _frontier(self, snapshot: CaseAccountSnapshot, found: Resting) -> list[Wanted]:
         """Whose histories labelled value makes worth asking for, and nobody was asked yet."""
-        found: list[Wanted] = []
-        for row in document["holdings"]:
+        wanted = dict.fromkeys(one for one, _ in self._not_whole(snapshot, found))
+        return [one for one in wanted if one not in self._listed]
+
+    def _not_whole(self, snapshot: CaseAccountSnapshot, found: Resting) -> Iterator[tuple[Wanted, dict[str, Any]]]:
+        """Where value rests of whose history not all is known; each with its row."""
+        for row in found.holdings:
             asset = snapshot.find_asset(row["asset"])
             if row["reason"] in ("not looked at", "incomplete history") and asset is not None:
-                wanted = (snapshot.read_address(row["account"]), snapshot.asset_told(asset))
-                if wanted not in self._listed:
-                    found.append(wanted)
-        return list(dict.fromkeys(found))
+                yield (snapshot.read_address(row["account"]), snapshot.asset_told(asset)), row
 
-    def _beside_sweeps(self, snapshot: CaseAccountSnapshot, document: Any, as_of: int | None) -> list[Wanted]:
+    def _beside_sweeps(self, snapshot: CaseAccountSnapshot, found: Resting, as_of: int | None) -> list[Wanted]:
         """What the rule on deposit addresses must know of an address that passes all on to one wallet, and has done so
         with labelled value: its gas, and how some others that pay that wallet do. Each is asked for once."""
         wanted: list[Wanted] = []
         sweeps: dict[int, Sweeps] = {}
         native = snapshot.find_asset("native")
         limit = int(snapshot["blocks.first_transfer"][snapshot.as_of(as_of)[0]])
-        for step in document["steps"]:
-            asset = snapshot.find_asset(step["asset"])
-            if asset is None or step["kind"] != "transfer" or asset == native:
-                continue
-            address = snapshot.find_address(snapshot.read_address(step["inputs"][0]["account"]))
-            holding = snapshot.find_holding(asset, address) if address is not None else None
-            if holding is None or not snapshot.is_whole(holding):
+        for holding in dict.fromkeys(snapshot["transfers.sender"][found.carried].tolist()):
+            asset = int(snapshot["holdings.asset"][holding])
+            if asset == native or not snapshot.is_whole(holding):
                 continue
             if asset not in sweeps:
                 sweeps[asset] = Sweeps(snapshot, asset, limit)
@@ -269,23 +268,21 @@ class AccountFetcher:
             wanted += [(peer, asset_) for peer in beside for asset_ in (Asset(), told)]
         return [one for one in dict.fromkeys(wanted) if one not in self._asked]
 
-    def _unproven(self, document: Any) -> set[int]:
+    def _unproven(self, snapshot: CaseAccountSnapshot, found: Resting) -> set[int]:
         """Heights of steps in blocks that are not known whole, or that another branch may have taken since; where no
         node is asked, none."""
         if not any(source.kind == "node" for source in self.sources):
             return set()
-        heights = {step["height"] for step in document["steps"] if step["height"] is not None}
+        blocks = np.unique(np.searchsorted(snapshot["blocks.first_transfer"], found.passed, "right") - 1)
+        heights = {height for block in blocks.tolist() if (height := snapshot.height_of(block)) is not None}
         settled = self.state.tip - REORGANISATION
         old = {height for height in heights if height not in self.state.blocks or height > settled}
         return old | self.state.disputed()
 
-    def _unplaced(self, document: Any) -> set[bytes]:
+    def _unplaced(self, snapshot: CaseAccountSnapshot, found: Resting) -> set[bytes]:
         """Transactions of steps of which no server said which log it was: asked for by themselves."""
-        return {
-            bytes.fromhex(step["txid"].removeprefix("0x"))
-            for step in document["steps"]
-            if "unknown-" in step["transfer"] and step["txid"] is not None
-        }
+        transactions = snapshot["transfers.tx"][found.passed[snapshot["transfers.position"][found.passed] < 0]]
+        return {snapshot["transactions.hash"][tx].tobytes() for tx in transactions[transactions >= 0].tolist()}
 
     def _limit(self) -> str | None:
         if max(self._size(), len(self._asked), self.report.rounds) >= self.limits.transactions:
@@ -294,14 +291,11 @@ class AccountFetcher:
             return f"the limit of {self.limits.seconds:g} seconds"
         return None
 
-    def _say_what_is_not_whole(self, snapshot: CaseAccountSnapshot, document: Any) -> None:
-        for row in document["holdings"]:
-            if row["reason"] not in ("not looked at", "incomplete history"):
-                continue
+    def _say_what_is_not_whole(self, snapshot: CaseAccountSnapshot, found: Resting) -> None:
+        for wanted, row in self._not_whole(snapshot, found):
             name = f"{row['account']} of {row['asset']}"
-            asset = snapshot.find_asset(row["asset"])
-            if name in self.report.unanswered or asset is None:
+            if name in self.report.unanswered:
                 continue
-            told = self.state.holdings.get((snapshot.read_address(row["account"]), snapshot.asset_told(asset)), {})
+            told = self.state.holdings.get(wanted, {})
             said = ", ".join(f"{place} {one.amount}" for place, (one, _) in told.items()) or "nobody says what it has"
             self.report.unanswered[name] = f"its history is not known whole: it leaves {row['value']}; {said}"

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,8 +17,9 @@ from calibar.kernels.transfers import Arrivals, Conversions
 from calibar.ledger.accounts.snapshot import AccountSnapshot
 from calibar.trail.accounts.backward import trace_backward
 from calibar.trail.accounts.conversions import Conversion, conversions
-from calibar.trail.accounts.document import Question, build
-from calibar.trail.accounts.links import as_conversion, read_links
+from calibar.trail.accounts.document import Question, build, holdings_of
+from calibar.trail.accounts.links import Link, as_conversion, read_links
+from calibar.trail.accounts.naming import find_transfers
 from calibar.trail.accounts.references import Reference, asset_asked, resolve
 from calibar.trail.accounts.selection import Selection, places, select, untraceable
 from calibar.trail.accounts.sweeps import Sweeps
@@ -40,6 +42,54 @@ def trace(references: Sequence[str], snapshot: AccountSnapshot, policy: Policy) 
         raise UsageError("nothing to trace: name at least one REF")
     if policy.direction == "backward":
         return trace_backward(references, snapshot, policy)
+    return build(*_walked(references, snapshot, policy))
+
+
+class Resting(NamedTuple):
+    """Where a trail's value rests, and what moved it."""
+
+    holdings: list[dict[str, Any]]
+    """As in the document, but that amounts are integers; backward, those that units came from."""
+    passed: I64
+    """Transfers of its steps."""
+    carried: I64
+    """Those of them that brought the value to another's holding."""
+
+
+@uncollected()
+def resting(references: Sequence[str], snapshot: AccountSnapshot, policy: Policy) -> Resting:
+    """Where value rests by what is known, without a document of how it came there. Raises as `trace` does."""
+    if policy.direction == "backward":
+        return _origins(trace_backward(references, snapshot, policy).document, snapshot)
+    walked = _walked(references, snapshot, policy)
+    question = walked.question
+    passed = question.rows[question.walk.step_flow]
+    return Resting(holdings_of(question, walked.blocks), passed, passed[question.walk.step_kind == kernels.CARRIED])
+
+
+def _origins(document: Any, snapshot: AccountSnapshot) -> Resting:
+    rows, passed = [], list[int]()
+    for movement in (*document["steps"], *document["origins"]):
+        (transfer,) = find_transfers(snapshot, movement["transfer"])
+        passed.append(transfer)
+        sender = int(snapshot["transfers.sender"][transfer])
+        if movement.get("reason") == "incomplete history" and sender >= 0:
+            left = snapshot.balance_after(sender, snapshot.counts["blocks"])
+            rows.append({"account": movement["from"], "value": left} | {k: movement[k] for k in ("asset", "reason")})
+    return Resting(rows, np.array(passed, np.int64), np.empty(0, np.int64))
+
+
+class _Walked(NamedTuple):
+    question: Question
+    blocks: int
+    as_of: int | None
+    links: list[Link]
+    linked: Mapping[int, int]
+    """By transfer, the link that names it."""
+    venues: Mapping[int, tuple[int, ...]]
+
+
+def _walked(references: Sequence[str], snapshot: AccountSnapshot, policy: Policy) -> _Walked:
     blocks, as_of = snapshot.as_of(policy.as_of)
     limit = int(snapshot["blocks.first_transfer"][blocks])
     asset = asset_asked(snapshot, policy.asset)
@@ -69,7 +119,7 @@ def trace(references: Sequence[str], snapshot: AccountSnapshot, policy: Policy) 
         found = _without_linked(conversions(snapshot, limit, owners), links_found)
     _check_labelled(question)
     venues = {transfer: c.venue for c in found for transfer in (*c.given, *c.received)}
-    return build(question, blocks, as_of, links, by, venues)
+    return _Walked(question, blocks, as_of, links, by, venues)
 
 
 def _reached(snapshot: AccountSnapshot, question: Question) -> set[int]:

@@ -175,6 +175,24 @@ def test_a_trail_of_tokens_from_an_explorer_is_that_from_the_blocks(
         assert all(row["reported"] for row in trail.holdings)
 
 
+def test_a_trail_back_from_an_explorer_is_that_from_the_blocks(
+    server: tuple[RecordedEtherscan, Server], token_theft: Path, tmp_path: Path
+) -> None:
+    full = calibar.open(token_theft)
+    (rest,) = [row for row in full.trace(sources()[1]).holdings if row["reason"] == "deposit"]
+    last = [step for step in full.trace(sources()[1]).steps if step["outputs"][0]["account"] == rest["account"]][-1]
+    policy = Policy(unit="address", method="fifo", direction="backward", stops=())
+    report = fetched(server, tmp_path / "case", last["transfer"], policy=policy)
+    assert (report.lies, report.unanswered) == ([], {})
+    back = calibar.open(tmp_path / "case").trace(last["transfer"], stops=(), method="fifo", direction="backward")
+    whole = full.trace(last["transfer"], stops=(), method="fifo", direction="backward")
+    for part in ("steps", "origins"):
+        told = [{**row, "proof": None} for row in back.document[part]]
+        assert told == [{**row, "proof": None} for row in whole.document[part]]
+    assert back.steps
+    assert {row["reason"] for row in back.document["origins"]} == {"nobody"}
+
+
 @pytest.mark.parametrize("method", ["fifo", "haircut"])
 def test_a_trail_from_an_explorer_stops_at_the_customers_deposit_address(
     server: tuple[RecordedEtherscan, Server], token_theft: Path, tmp_path: Path, method: str
