@@ -12,7 +12,7 @@ from calibar.kernels import flows as account
 from calibar.kernels.compiled import kernel
 from calibar.kernels.flows import FlowWalk
 from calibar.kernels.holders import FIFO, HAIRCUT, label_of
-from calibar.kernels.transfers import NOWHERE, Arrivals, Conversions, Flows
+from calibar.kernels.transfers import NOWHERE, Arrivals, Conversions, Flows, arrivals
 from calibar.kernels.wide import U64, limbs, total
 
 I64 = NDArray[np.int64]
@@ -70,7 +70,7 @@ def make_flows(transfers: int, holders: int, decimals: int = 6, seed: int = 1) -
 def walk_all(flows: Flows, method: int, stolen: int) -> tuple[FlowWalk, Arrivals]:
     """Follow what the first mints brought."""
     none = np.empty(0, np.int64)
-    sources = Arrivals(np.arange(stolen), np.zeros(stolen, np.int64), np.zeros((stolen, 2), np.uint64))
+    sources = arrivals(np.arange(stolen), np.zeros(stolen, np.int64))
     rules: U64 = np.empty((0, 2), np.uint64)
     budgets = limbs([(1 << 128) - 1])
     return account.walk(flows, method, False, none, rules, sources, budgets, Conversions(none, none)), sources

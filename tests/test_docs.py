@@ -21,6 +21,7 @@ import pytest
 import calibar
 from calibar import errors
 from calibar.chains.facts import limbs
+from calibar.cli import demo_case
 from calibar.cli.main import calibar as program
 from calibar.ledger.accounts.schema import ACCOUNT_COLUMNS
 from calibar.ledger.accounts.writer import AccountWriter
@@ -400,6 +401,7 @@ def test_the_tutorial_runs_as_written(
     truth = write_theft(Path("demo"))
     ingest([Path("demo/blocks")], Path("demo/ledger"))
     shutil.copytree(token_theft, "demo/token-ledger")
+    demo_case.write(Path("demo/case"))
     blocks = "".join(fenced(DOCS / "first-trail.md", "console"))
     run = 0
     for typed, shown in re.findall(r"^\$ (.*)\n((?:(?!\$ ).*\n)*)", blocks, re.M):
@@ -410,7 +412,7 @@ def test_the_tutorial_runs_as_written(
         for line in shown.splitlines():
             assert line == "…" or any(is_like(line, other) for other in printed), line
         run += 1
-    assert run == 7
+    assert run == 8
     text = words(DOCS / "first-trail.md")
     assert f"of {truth.height + 1} blocks" in text
     assert json.loads(Path("two.json").read_bytes())["digest"] in text

@@ -95,7 +95,7 @@ def test_a_ledger_opens_and_says_what_it_is(folder: Path, fork: Fork) -> None:
 
 
 def test_the_face_is_small() -> None:
-    assert sorted(calibar.__all__) == ["Ledger", "__version__", "fetch", "open", "read_records"]
+    assert sorted(calibar.__all__) == ["Ledger", "__version__", "fetch", "open", "read_records", "trace"]
     code = "import sys, calibar; assert not {'numpy', 'numba', 'click', 'rich'} & sys.modules.keys()"
     subprocess.run([sys.executable, "-c", code], check=True)
 

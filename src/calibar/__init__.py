@@ -10,7 +10,7 @@ This module is the whole face; nothing else is meant to be imported by users.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 __version__: Final = "0.1.0"
-__all__ = ["Ledger", "__version__", "fetch", "open", "read_records"]
+__all__ = ["Ledger", "__version__", "fetch", "open", "read_records", "trace"]
 
 
 class Ledger:
@@ -219,6 +219,33 @@ def read_records(path: str | Path) -> CaseRecords:
     from calibar.records.case_records import CaseRecords  # noqa: PLC0415
 
     return CaseRecords(path)
+
+
+def trace(
+    *references: str,
+    records: str | Path | None = None,
+    ledgers: Sequence[str | Path] = (),
+    tokens: Mapping[str, str] | None = None,
+    **policy: Any,
+) -> Trail:
+    """Follow REFs through the records of a case and the ledgers in folders, as far as both go.
+
+    A REF is one of a ledger, or `record:FILE:ROW` for what a row of the records moves, with `=AMOUNT` in its asset's
+    units. `tokens` has the contract of a custodian's name for a token. `policy` as in `Ledger.trace`. Raises
+    calibar.errors.UsageError.
+    """
+    from calibar.errors import UsageError  # noqa: PLC0415
+    from calibar.ledger.opening import open_snapshot  # noqa: PLC0415
+    from calibar.trail.custodians.joined import trace as follow  # noqa: PLC0415
+    from calibar.trail.policy import Policy  # noqa: PLC0415
+
+    if records is None:
+        raise UsageError("name the case whose records are followed; without records, `open(LEDGER).trace` follows")
+    if policy.pop("unit", None) is not None:
+        raise UsageError("a trail through records follows accounts there, and what each ledger has; leave the unit out")
+    rules = Policy(**_with_labels({**policy, "unit": "address"}))
+    snapshots = [open_snapshot(Path(ledger)) for ledger in ledgers]
+    return follow(references, snapshots, read_records(records).read(), rules, tokens)
 
 
 def _with_labels(policy: dict[str, Any]) -> dict[str, Any]:

@@ -19,8 +19,9 @@ sys.path.append(str(Path(__file__).parent.parent / "trail"))
 import browser
 
 TOKENS = ["token-ledger", "tokens-fifo.json", "tokens-haircut.json", "tokens-libr.json", "tokens.html"]
+CASE = ["case", "case-fifo.json", "case-haircut.json", "case.html"]
 FILES = [
-    "blocks", "fifo.html", "fifo.json", "haircut.html", "haircut.json", "ledger", *TOKENS, "truth.json",
+    "blocks", *CASE, "fifo.html", "fifo.json", "haircut.html", "haircut.json", "ledger", *TOKENS, "truth.json",
 ]  # fmt: skip
 COIN = Decimal(10**8)
 
@@ -92,6 +93,23 @@ def test_the_second_leg_is_the_storys_truth(demo: tuple[Path, str, str]) -> None
     assert str((folder / "tokens.html").resolve()) in screen
 
 
+def test_the_whole_case_ends_at_a_bank(demo: tuple[Path, str, str]) -> None:
+    folder, language, screen = demo
+    document = trail(folder, "case-fifo")
+    stages = [step["outputs"][0]["account"] or "" for step in document["steps"]]
+    for stage in ("Exchange 1/", "bcrt1", "0x", "Exchange 2/", "Banco del Norte/"):
+        assert any(account.startswith(stage) for account in stages)
+    assert {"en": "6 of 6 deposits", "es": "6 de 6 depósitos"}[language] in screen
+    assert str((folder / "case.html").resolve()) in screen
+    told = screen[screen.rindex("477,600,000") :].splitlines()[0]
+    assert told
+    sums = [row for row in screen.splitlines() if row.startswith("ARS ") and "477," in row]
+    for row in sums:
+        came, converted, *rest = [Decimal(number.replace(",", "")) for number in re.findall(r"[0-9][0-9,.]*", row)]
+        assert came + converted == sum(rest)
+    assert len(sums) == 2
+
+
 def test_every_coin_can_be_copied_from_the_screen(demo: tuple[Path, str, str]) -> None:
     folder, _, screen = demo
     for method in ("fifo", "haircut"):
@@ -133,11 +151,12 @@ def test_a_second_run_adds_no_blocks_and_says_the_same(demo: tuple[Path, str, st
 def test_a_page_opens_in_a_browser(demo: tuple[Path, str, str], tmp_path: Path) -> None:
     folder, language, _ = demo
     method = {"en": "fifo", "es": "haircut"}[language]
-    document, console = browser.browse(folder / f"{method}.html", tmp_path / method)
-    assert console == ""
-    assert f'lang="{language}"' in document
-    assert "<svg" in document
-    assert trail(folder, method)["digest"] in document
+    for page, name in ((method, method), ("case", "case-fifo")):
+        document, console = browser.browse(folder / f"{page}.html", tmp_path / page)
+        assert console == ""
+        assert f'lang="{language}"' in document
+        assert "<svg" in document
+        assert trail(folder, name)["digest"] in document
 
 
 def test_a_demo_elsewhere_is_the_same_to_the_byte(demo: tuple[Path, str, str], tmp_path: Path) -> None:

@@ -146,6 +146,18 @@ def ledger(written: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+def test_links_names_the_rows(tmp_path: Path) -> None:
+    sheet = tmp_path / "customers.csv"
+    sheet.write_text("User ID,Name,Phone\n1,one,+54 11 5555 0001\n2,two,541155550001\n3,three,1\n", "utf-8")
+    succeeds("records", "import", sheet, "--case", tmp_path / "case", "--custodian", "House")
+    done = succeeds("records", "links", "--case", tmp_path / "case", "--json", "-")
+    (link,) = done.document["links"]
+    assert link["what"] == "phone"
+    assert [one["rows"][0]["row"] for one in link["accounts"]] == [2, 3]
+    said = succeeds("records", "links", "--case", tmp_path / "case").out.decode()
+    assert "phone +54 11 5555 0001: 2 accounts\n  House/1: customers.csv, row 2\n" in said
+
+
 def test_match_finds_deposits_on_the_chain(ledger: Path, truth: Truth, tmp_path: Path, case: Path) -> None:
     chain = chain_of(Snapshot(ledger))
     addresses = [owned.address for owned in truth.addresses if owned.customer is not None]

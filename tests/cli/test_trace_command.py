@@ -10,9 +10,11 @@ from pathlib import Path
 
 import pytest
 import rfc8785
-from running import succeeds, theft, theft_ledger, truth
+from running import refused, succeeds, theft, theft_ledger, truth
 
+import calibar
 from calibar.chains.bitcoin.script import address_of
+from calibar.cli import demo_case
 from calibar.sandbox.economy import NETWORK
 
 REFS = truth().refs
@@ -142,3 +144,48 @@ def test_a_link_is_written_through(ledger: Path, tmp_path: Path) -> None:
     succeeds("trace", REFS[0], "--ledger", ledger, "--json", link)
     assert link.is_symlink()
     assert json.loads((tmp_path / "there" / "trail.json").read_bytes())["totals"]
+
+
+@pytest.fixture(scope="module")
+def whole_case(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("whole") / "case"
+    demo_case.write(folder)
+    return folder
+
+
+def test_through_records_as_from_python(whole_case: Path, tmp_path: Path) -> None:
+    case, ledger = whole_case / "documents", whole_case / "ledger"
+    page = tmp_path / "trail.html"
+    reference = "record:victims.csv:7"
+    done = succeeds(
+        "trace", reference, "--records", case, "--ledger", ledger, "--json", "-", "--html", page, "--language", "es"
+    )
+    trail = calibar.trace(reference, records=case, ledgers=[ledger], method="fifo")
+    assert done.out == trail.json() == rfc8785.dumps(done.document)
+    assert page.read_text("utf-8") == trail.html("es")
+    screen = succeeds("trace", reference, "--records", case, "--ledger", ledger).out.decode()
+    assert "held: in the account" in screen
+    assert "370,000,000.00 in" in screen
+    alone = succeeds("trace", reference, "--records", case, "--method", "libr", "--json", "-").document
+    assert alone["ledgers"] == []
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        (("--ledger", "LEDGER", "--token", "USDT"), "NAME=CONTRACT"),
+        (("--ledger", "LEDGER", "--source", "electrum://127.0.0.1:1"), "fetches nothing"),
+        (("--ledger", "LEDGER", "--method", "libr"), "has no meaning on all of these ledgers"),
+        (("--ledger", "LEDGER", "--ledger", "nowhere"), "no ledger in nowhere"),
+        (("--unit", "coin"), "leave the unit out"),
+        (("--min-amount", "5"), "no limits of hops or amounts yet"),
+    ],
+)
+def test_wrong_questions_through_records(whole_case: Path, more: tuple[str, ...], said: str) -> None:
+    options = [str(whole_case / "ledger") if option == "LEDGER" else option for option in more]
+    assert said in refused("trace", "record:victims.csv:7", "--records", whole_case / "documents", *options)
+
+
+def test_several_ledgers_go_with_records_alone(ledger: Path) -> None:
+    assert "with --records" in refused("trace", REFS[0], "--ledger", ledger, "--ledger", ledger)
+    assert "with --records" in refused("trace", REFS[0], "--ledger", ledger, "--token", "USDT=0x1")

@@ -9,7 +9,8 @@ from given import read, table
 from hypothesis import given
 from hypothesis import strategies as st
 
-from calibar.records.checks import DAY, Finding, all_moved, check, everything, joined
+from calibar.records.booked import booked, moved_on_chains
+from calibar.records.checks import DAY, Finding, check, everything, joined
 from calibar.records.events import events
 from calibar.records.formats.format import Stated
 from calibar.records.movement import Movement, Place, Statement
@@ -93,8 +94,25 @@ def test_half_a_trade_and_an_unknown_operation_are_said() -> None:
 def test_a_list_of_deposits_stands_for_the_historys_rows() -> None:
     history = statement(moved(100, "1"), moved(200, "2"), moved(300, "-1", kind="withdrawal"))
     detail = statement(moved(130, "1", txid="ab" * 32), complete=False)
-    found = all_moved([delivered(history), delivered(detail, name="b.csv")])
+    found = moved_on_chains([delivered(history), delivered(detail, name="b.csv")])
     assert [(one.change, one.fact("txid")) for one in found] == [(D(1), "ab" * 32), (D(2), ""), (D(-1), "")]
+
+
+def test_a_list_has_the_fee_apart_and_the_history_in_one() -> None:
+    history = statement(moved(300, "-100", kind="withdrawal"), moved(900, "-100", kind="withdrawal", row=2))
+    listed = statement(
+        moved(310, "-99", kind="withdrawal", row=7, txid="ab" * 32), moved(310, "-1", kind="fee", row=7),
+        complete=False,
+    )  # fmt: skip
+    found = [one.movement for one in booked([delivered(history), delivered(listed, name="b.csv")])]
+    assert [(one.change, one.kind) for one in found] == [
+        (D(-99), "withdrawal"),
+        (D(-1), "fee"),
+        (D(-100), "withdrawal"),
+    ]
+    apart = statement(moved(300, "-99", kind="withdrawal"), moved(300, "-1", kind="fee", row=2))
+    found = [one.movement for one in booked([delivered(apart), delivered(listed, name="b.csv")])]
+    assert sorted((one.change, one.fact("txid")) for one in found) == [(D(-99), "ab" * 32), (D(-1), "")]
 
 
 _EVENTS = st.lists(
@@ -154,7 +172,7 @@ def test_payments_to_two_people_are_two_and_equal_ones_of_one_list_are_two() -> 
     ana, luis = (statement(moved(1, "-100", kind="fiat out", counterparty=name)) for name in ("Ana", "Luis"))
     assert len(joined([delivered(ana), delivered(luis, name="b.csv")])) == 2
     twice = statement(moved(1, "1", txid=""), moved(1, "1", txid=""), complete=False)
-    assert len(all_moved([delivered(twice)])) == 2
+    assert len(moved_on_chains([delivered(twice)])) == 2
     assert len(everything([delivered(twice)])) == 2
 
 

@@ -180,6 +180,9 @@ class _Made:
     def decimals(self, asset: str) -> int | None:
         return 0
 
+    def named(self, asset: str) -> str:
+        return asset
+
     def in_transactions(self, asked: Sequence[Asked], asset: str) -> list[None]:
         return [None] * len(asked)
 

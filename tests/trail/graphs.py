@@ -152,6 +152,8 @@ class Source:
 
     coins: tuple[int, ...]
     amount: int | None = None
+    skip: int = 0
+    """Clean units that are left alone in front, in each coin; where coins have an order (fifo)."""
 
 
 @dataclass(frozen=True)

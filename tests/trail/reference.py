@@ -100,14 +100,16 @@ def size(segments: Segments) -> int:
     return sum(amount for _, amount in segments)
 
 
-def fill(segments: Segments, label: int, amount: int) -> Segments:
-    """Label up to `amount` clean units, from the front; what carries a label keeps it."""
+def fill(segments: Segments, label: int, amount: int, skip: int = 0) -> Segments:
+    """Label up to `amount` clean units after the first `skip`, from the front; what carries a label keeps it."""
     filled: Segments = []
     for held, units in segments:
         if held is None:
-            taken = min(units, amount)
+            before = min(units, skip)
+            skip -= before
+            taken = min(units - before, amount)
             amount -= taken
-            filled += [(label, taken), (None, units - taken)]
+            filled += [(None, before), (label, taken), (None, units - before - taken)]
         else:
             filled.append((held, units))
     return merged(filled)
@@ -170,6 +172,7 @@ class _Tracing:
         self.as_of = len(graph.blocks) - 1 if policy.as_of is None else policy.as_of
         self.sources = [sorted({coin for coin in source.coins if self.exists(coin)}) for source in sources]
         self.budgets = [source.amount for source in sources]
+        self.skips = [source.skip for source in sources]
         self.labelled: dict[tuple[int, int], int] = {}
         self.content: dict[int, Segments] = {}
         self.hops: dict[int, int] = {}
@@ -303,8 +306,10 @@ class _Tracing:
             is_source = False
             for label, coins in enumerate(self.sources):
                 if coin in coins:
-                    amount = self.label(label, coin, sum(units for other, units in held if other is None))
-                    held = fill(held, label, amount)
+                    skip = self.skips[label] if self.policy.method == "fifo" else 0
+                    clean = sum(units for other, units in held if other is None)
+                    amount = self.label(label, coin, max(0, clean - skip))
+                    held = fill(held, label, amount, skip)
                     is_source = is_source or amount > 0
             self.content[coin] = held
             self.hops[coin] = 0 if is_source else hop

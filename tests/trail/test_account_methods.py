@@ -17,7 +17,7 @@ from walk_totals import Total, totals
 from calibar.kernels import flows, transfers
 from calibar.kernels.flows import FlowWalk
 from calibar.kernels.holders import label_of, rule_of
-from calibar.kernels.transfers import Arrivals, Conversions, Flows
+from calibar.kernels.transfers import Arrivals, Conversions, Flows, arrivals
 from calibar.kernels.wide import U64, integers, limbs
 
 _ROLES = {"move": transfers.MOVE, "fee": transfers.FEE, "burn": transfers.BURN}
@@ -64,7 +64,7 @@ def conversions(history: History) -> Conversions:
 def walked(history: History, sources: list[Source], policy: Policy) -> tuple[FlowWalk, Arrivals]:
     """The product's answer."""
     rows = sorted((place, label) for label, source in enumerate(sources) for place in source.transfers)
-    arrivals = Arrivals(_ids([p for p, _ in rows]), _ids([x for _, x in rows]), np.zeros((len(rows), 2), np.uint64))
+    births = arrivals(_ids([p for p, _ in rows]), _ids([x for _, x in rows]))
     kinds, values = [], []
     for stop in policy.stops:
         if isinstance(stop, AtHolders):
@@ -82,11 +82,11 @@ def walked(history: History, sources: list[Source], policy: Policy) -> tuple[Flo
         policy.fees == "follow",
         _ids(kinds),
         limbs(values),
-        arrivals,
+        births,
         limbs([_ALL if source.amount is None else source.amount for source in sources]),
         conversions(history),
     )
-    return walk, arrivals
+    return walk, births
 
 
 def _pieces(codes: U64, amounts: U64, first: int, end: int) -> Pieces:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from graphs import Graph, Policy, Source, columns, questions
 from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from numpy.typing import NDArray
 from reference import WrongQuestion
 from reference import trace as reference_trace
@@ -48,6 +51,7 @@ class _Walked:
         if any(coins.size == 0 for coins, _ in references):
             raise WrongQuestion
         self.rows = source_rows(self.graph, references, follow=policy.fees == "follow")
+        self.rows.skip[:] = [sources[label].skip for label in self.rows.label.tolist()]
         self.rules = [f"label:{value}" if name == "label" else name for name, value in policy.stops]
         rows = {category: row for row, (name, category) in reversed([*enumerate(policy.stops)]) if name == "label"}
         labelled = {owner: rows[category] for owner, category in policy.labels if category in rows}
@@ -99,6 +103,14 @@ def test_walk_equals_the_reference(question: tuple[Graph, list[Source], Policy])
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(taint, "FIRST_ROWS", 2)  # so that every table has to grow
         _check(*question)
+
+
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(questions(), st.lists(st.integers(0, 40), min_size=8, max_size=8))
+def test_units_left_alone_in_front(question: tuple[Graph, list[Source], Policy], skips: list[int]) -> None:
+    """What a withdrawal brings into a coin lies where it was drawn, not in front."""
+    graph, sources, policy = question
+    _check(graph, [replace(source, skip=skip) for source, skip in zip(sources, skips, strict=False)], policy)
 
 
 def _check(graph: Graph, sources: list[Source], policy: Policy) -> None:

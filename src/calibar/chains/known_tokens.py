@@ -8,6 +8,9 @@ from __future__ import annotations
 import unicodedata
 from typing import Final
 
+NATIVE_SYMBOLS: Final = {"bitcoin": ("BTC", 8), "ethereum": ("ETH", 18), "tron": ("TRX", 6)}
+"""By family: what a chain's own coin is called, and its decimals."""
+
 KNOWN: Final[dict[str, dict[str, tuple[str, ...]]]] = {
     "ethereum:1": {
         "USDT": ("0xdAC17F958D2ee523a2206206994597C13D831ec7",),

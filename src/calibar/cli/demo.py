@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
+from calibar.cli.demo_case import tell as tell_case
 from calibar.cli.demo_tokens import tell
 from calibar.cli.output import announce_compilation, console, write_bytes
 
@@ -57,7 +58,8 @@ _WORDS: dict[str, dict[Language, str]] = {
 @click.argument("folder", default="demo", type=click.Path(path_type=Path), metavar="[DIR]")
 @click.option("--language", type=click.Choice(["en", "es"]), default="en", show_default=True, help="Of text and pages.")
 def command(folder: Path, language: Language) -> None:
-    """Write a small chain with a theft in it to DIR, trace it and a second leg in tokens; say where the money is."""
+    """Write a small chain with a theft in it to DIR, trace it, a second leg in tokens, and a whole case with the
+    statements of banks and exchanges; say where the money is."""
     from calibar import open as open_ledger  # noqa: PLC0415
     from calibar.ledger.ingest import ingest  # noqa: PLC0415
     from calibar.sandbox.scenarios.theft import write_theft  # noqa: PLC0415
@@ -96,6 +98,7 @@ def command(folder: Path, language: Language) -> None:
     say("note")
     screen.print()
     pages += tell(folder, screen, language)
+    pages += tell_case(folder, folder / "token-ledger", screen, language)
     screen.print()
     say("pages")
     for page in pages:
@@ -107,6 +110,8 @@ def command(folder: Path, language: Language) -> None:
         "calibar trace TXID:VOUT --ledger ledger --method fifo --html trail.html",
         "calibar ingest ethereum http://127.0.0.1:8545 --ledger tokens",
         "calibar trace HASH:LOG --ledger tokens --method fifo --html trail.html",
+        "calibar records import STATEMENT --case case --custodian NAME",
+        "calibar trace record:FILE:ROW --records case --ledger ledger --html trail.html",
     ):
         screen.print(f"  {line}", soft_wrap=True, markup=False)
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from calibar.records.events import Event
 
 _PATH = click.Path(path_type=Path)
+_FEW = 6
 _CASE = click.option("--case", "case", required=True, type=_PATH, metavar="DIR", help="Folder of the case.")
 
 
@@ -158,6 +159,29 @@ def _table(found: list[Event]) -> None:
     console().print(table)
     kinds = ", ".join(f"{count:,} {kind}" for kind, count in sorted(Counter(event.kind for event in found).items()))
     click.echo(f"{len(found):,} events: {kinds}" if found else "No movements.")
+
+
+@command.command("links")
+@_CASE
+@json_option
+def links(case: Path, json_file: str | None) -> None:
+    """What accounts share by their custodians' word: devices, IP addresses, phones, bank accounts, addresses."""
+    from calibar.records.case_records import CaseRecords  # noqa: PLC0415
+    from calibar.records.links import document  # noqa: PLC0415
+
+    found = CaseRecords(case).links()
+    if json_file:
+        write_json(json_file, {"links": [document(link) for link in found]})
+    if json_file != "-":
+        for link in found:
+            click.echo(_plain(f"{link.what} {link.value}: {len(link.accounts)} accounts"))
+            for account, rows in sorted(link.accounts.items())[:_FEW]:
+                places = "; ".join(str(seen.place) for seen in rows[:_FEW])
+                more = f" and {len(rows) - _FEW:,} more" if len(rows) > _FEW else ""
+                click.echo(_plain(f"  {account}: {places}{more}"))
+            if len(link.accounts) > _FEW:
+                click.echo(f"  and {len(link.accounts) - _FEW:,} more accounts")
+        click.echo(f"{len(found):,} links" if found else "No two accounts share anything that the documents say.")
 
 
 @command.command("match")

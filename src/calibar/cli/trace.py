@@ -31,8 +31,14 @@ def _fetch(folder: Path, references: tuple[str, ...], policy: dict[str, Any]) ->
 @click.command("trace")
 @click.argument("references", nargs=-1, required=True, metavar="REF...")
 @click.option(
-    "--ledger", "folder", required=True, type=click.Path(path_type=Path), help="Folder of the ledger or case."
+    "--ledger",
+    "folders",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    help="Folder of the ledger or case; with --records, any number of them.",
 )
+@click.option("--records", "case", type=click.Path(path_type=Path), metavar="CASE", help="Follow its records too.")
+@click.option("--token", "tokens", multiple=True, metavar="NAME=CONTRACT", help="With --records: a custodian's name.")
 @click.option("--method", default="fifo", show_default=True, help="fifo or haircut; on account chains lifo, libr too.")
 @click.option("--unit", help="What is followed: coin (Bitcoin) or address (account chains); by default the ledger's.")
 @click.option("--direction", default="forward", show_default=True, help="forward, or backward (account chains).")
@@ -52,7 +58,9 @@ def _fetch(folder: Path, references: tuple[str, ...], policy: dict[str, Any]) ->
 @click.option("--language", type=click.Choice(["en", "es"]), default="en", show_default=True, help="Of table and page.")
 def command(
     references: tuple[str, ...],
-    folder: Path,
+    folders: tuple[Path, ...],
+    case: Path | None,
+    tokens: tuple[str, ...],
     json_file: str | None,
     html_file: str | None,
     language: Literal["en", "es"],
@@ -62,7 +70,8 @@ def command(
 
     REF is txid:vout, a txid (all its outputs) or an address (all coins paid to it); REF=AMOUNT labels only that many
     satoshi of it. Several REFs are several labels, S0, S1, ... On account chains REF is hash:index of a transfer (its
-    log index, value, internal-N), a transaction's hash or an address.
+    log index, value, internal-N), a transaction's hash or an address. With --records it may be record:FILE:ROW, what a
+    row of the records moves, with =AMOUNT in its asset's units.
     """
     from calibar import open as open_ledger  # noqa: PLC0415
 
@@ -72,6 +81,12 @@ def command(
         raise UsageError("--json and --html cannot both go to standard output; name a file for one")
     policy |= taken_out(policy)
     announce_compilation()
+    if case is not None:
+        _through_records(references, folders, case, tokens, (json_file, html_file, language), policy)
+        return
+    if len(folders) != 1 or tokens:
+        raise UsageError("name one --ledger; several, and --token, go with --records CASE; see calibar trace --help")
+    (folder,) = folders
     _fetch(folder, references, policy)
     ledger = open_ledger(folder)
     trail = ledger.trace(*references, **policy)
@@ -98,3 +113,32 @@ def command(
         from calibar.trail.table import show  # noqa: PLC0415
 
         show(trail.document, console(), language=language)
+
+
+def _through_records(
+    references: tuple[str, ...],
+    folders: tuple[Path, ...],
+    case: Path,
+    tokens: tuple[str, ...],
+    out: tuple[str | None, str | None, Literal["en", "es"]],
+    policy: dict[str, Any],
+) -> None:
+    """Follow REFs through the records of a case and any number of ledgers."""
+    from calibar import trace  # noqa: PLC0415
+    from calibar.trail.accounts.table import show  # noqa: PLC0415
+
+    if any(policy.pop(name) for name in SOURCE_OPTIONS):
+        raise UsageError(
+            "a trail through records fetches nothing: `calibar fetch` first, then name the case as --ledger"
+        )
+    named = dict(text.partition("=")[::2] for text in tokens)
+    if not all(named.values()):
+        raise UsageError("--token is NAME=CONTRACT, such as USDT=0xdAC17F958D2ee523a2206206994597C13D831ec7")
+    trail = trace(*references, records=case, ledgers=folders, tokens=named, **policy)
+    json_file, html_file, language = out
+    if json_file:
+        write_bytes(json_file, trail.json())
+    if html_file:
+        write_bytes(html_file, trail.html(language).encode())
+    if "-" not in (json_file, html_file):
+        show(trail.shown, console(), language)

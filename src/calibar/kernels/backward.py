@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from calibar.kernels.flows import contradiction
 from calibar.kernels.holders import FIFO, LIFO
-from calibar.kernels.transfers import FEE, NOWHERE, Arrivals, Conversions, Flows
+from calibar.kernels.transfers import FEE, NOWHERE, Conversions, Flows, arrivals
 from calibar.kernels.wide import integers
 
 I64 = NDArray[np.int64]
@@ -91,7 +91,7 @@ def trace_back(
         raise ValueError("only fifo and lifo can be traced backwards")
     if (holder is None) == (flow is None):
         raise ValueError("ask about a holder or a transfer")
-    nothing = Arrivals(_NONE, _NONE, np.empty((0, 2), np.uint64))
+    nothing = arrivals(_NONE, _NONE)
     rules = int(flows.holder_rule.max(initial=-1)) + 1
     if (damaged := contradiction(flows, rules, nothing, 0, conversions)) != NOWHERE:
         raise ValueError(f"transfer {damaged} is none")

@@ -132,8 +132,10 @@ def deal(
 
 
 @lean
-def fill_clean(segments: I64, start: int, end: int, label: int, budget: int, spare: I64) -> tuple[int, int]:
-    """Give clean segments of the list start:end to `label`, from the front, up to `budget` units.
+def fill_clean(
+    segments: I64, start: int, end: int, label: int, skip: int, budget: int, spare: I64
+) -> tuple[int, int]:  # fmt: skip
+    """Give clean segments of the list start:end to `label`, after the first `skip` clean units, up to `budget` units.
 
     Returns (new end, units given). `spare` is scratch for end - start segments.
     """
@@ -144,9 +146,12 @@ def fill_clean(segments: I64, start: int, end: int, label: int, budget: int, spa
     end = start
     for i in range(count):
         if spare[i, 0] == CLEAN:
-            piece = min(spare[i, 1], budget - given)
+            before = min(spare[i, 1], skip)
+            skip -= before
+            piece = min(spare[i, 1] - before, budget - given)
+            end = push_segment(segments, start, end, CLEAN, before)
             end = push_segment(segments, start, end, label, piece)
-            end = push_segment(segments, start, end, CLEAN, spare[i, 1] - piece)
+            end = push_segment(segments, start, end, CLEAN, spare[i, 1] - before - piece)
             given += piece
         else:
             end = push_segment(segments, start, end, spare[i, 0], spare[i, 1])

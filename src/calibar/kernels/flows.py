@@ -112,7 +112,9 @@ def walk(
     Stop rules apply to what is received, in order, and never to what a source labels. Under `follow_fees` a fee goes on
     to its recipient. Raises ValueError as `contradiction` does.
     """
-    rows = ((rule_values, len(rules)), (budgets, len(budgets)), (sources.amount, len(sources.flow)))
+    born = len(sources.flow)
+    rows = [(rule_values, len(rules)), (budgets, len(budgets))]
+    rows += [(amounts, born) for amounts in (sources.amount, sources.most, sources.skip)]
     if any(amounts.shape != (count, 2) for amounts, count in rows):
         raise ValueError("amounts are rows of two limbs, one for each rule, label or source")
     damaged = contradiction(flows, len(rules), sources, len(budgets), conversions)
@@ -125,7 +127,9 @@ def walk(
     pool, state = np.zeros(3, np.int64), np.zeros(transfers.STATE, np.int64)
     pool[h.FREE], state[transfers.DAMAGED] = -1, damaged
     flows, conversions = Flows(*map(_fixed, flows)), Conversions(*map(_fixed, conversions))
-    arrivals = sources._replace(flow=_fixed(sources.flow), label=_fixed(sources.label))
+    arrivals = sources._replace(
+        flow=_fixed(sources.flow), label=_fixed(sources.label), most=_fixed(sources.most), skip=_fixed(sources.skip)
+    )
     question = flows, method, follow_fees, _fixed(rules), _fixed(rule_values), arrivals, budgets, conversions
     while damaged == NOWHERE:
         short = transfers.advance(*question, given, holders, pool, tables, state)

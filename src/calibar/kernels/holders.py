@@ -241,8 +241,11 @@ def empty(holder: U64, nodes: U64, pool: I64, segments: U64, at: int) -> int:
 
 
 @lean
-def fill_clean(line: U64, end: int, label: int, low: int, up: int, spare: U64) -> tuple[int, int, int]:
-    """Give up to an amount of the clean segments of line[:end] to a label, from the front: new end, units given."""
+def fill_clean(
+    line: U64, end: int, label: int, skip: int, skip_up: int, low: int, up: int, spare: U64
+) -> tuple[int, int, int]:  # fmt: skip
+    """Give up to an amount of the clean segments of line[:end] to a label, after the first `skip` clean units: new end,
+    units given."""
     for s in range(end):
         for column in range(SEGMENT):
             spare[s, column] = line[s, column]
@@ -251,6 +254,10 @@ def fill_clean(line: U64, end: int, label: int, low: int, up: int, spare: U64) -
     for s in range(count):
         code, held, held_up = spare[s, CODE], spare[s, AMOUNT], spare[s, AMOUNT_UP]
         if code == CLEAN:
+            before, before_up = lesser(held, held_up, skip, skip_up)
+            end = write(line, 0, end, CLEAN, before, before_up)
+            skip, skip_up = minus(skip, skip_up, before, before_up)
+            held, held_up = minus(held, held_up, before, before_up)
             rest, rest_up = minus(low, up, given, given_up)
             piece, piece_up = lesser(held, held_up, rest, rest_up)
             end = write(line, 0, end, coded(label, 0), piece, piece_up)

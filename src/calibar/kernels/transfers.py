@@ -61,6 +61,17 @@ class Arrivals(NamedTuple):
     label: I64
     amount: U64
     """Filled in: units labelled, (rows, 2)."""
+    most: U64
+    """Units that the row may label, whatever its label may still take, (rows, 2)."""
+    skip: U64
+    """Clean units that the row leaves alone in front of what it labels, where lists have an order, (rows, 2)."""
+
+
+def arrivals(flow: I64, label: I64, most: U64 | None = None, skip: U64 | None = None) -> Arrivals:
+    """Rows that may label all there is, from the front, unless they are told otherwise."""
+    rows = (flow.size, 2)
+    most = np.full(rows, np.iinfo(np.uint64).max, np.uint64) if most is None else most
+    return Arrivals(flow, label, np.zeros(rows, np.uint64), most, np.zeros(rows, np.uint64) if skip is None else skip)
 
 
 class Conversions(NamedTuple):
@@ -269,11 +280,13 @@ def advance(
         while born < until:
             label = sources.label[born]
             budget, budget_up = budgets[label, 0], budgets[label, 1]
+            most, most_up = lesser(budget, budget_up, sources.most[born, 0], sources.most[born, 1])
             if lists:
-                last, taken, taken_up = h.fill_clean(line, last, label, budget, budget_up, spare)
+                skip, skip_up = sources.skip[born, 0], sources.skip[born, 1]
+                last, taken, taken_up = h.fill_clean(line, last, label, skip, skip_up, most, most_up, spare)
             else:
                 clean, clean_up = minus(low, up, sum_low, sum_up)
-                taken, taken_up = lesser(clean, clean_up, budget, budget_up)
+                taken, taken_up = lesser(clean, clean_up, most, most_up)
                 last = h.write(line, last, last, h.coded(label, 0), taken, taken_up)
             budgets[label, 0], budgets[label, 1] = minus(budget, budget_up, taken, taken_up)
             sources.amount[born, 0], sources.amount[born, 1] = taken, taken_up

@@ -72,6 +72,10 @@ class Sources(NamedTuple):
     """1 for a coinbase that is handled after its block's other transactions."""
     amount: I64
     """Filled in: units labelled."""
+    most: I64
+    """Units that the row may label, whatever its label may still take."""
+    skip: I64
+    """Clean units that the row leaves alone in front of what it labels (`fifo`)."""
 
 
 class Tables(NamedTuple):
@@ -387,12 +391,13 @@ def advance(
             given = i64(0)
             while born < births and sources.coin[born] == coin:
                 label = sources.label[born]
+                most = min(budgets[label], sources.most[born])
                 if fifo:
                     if until == placed:
                         until = push_segment(segments, placed, until, CLEAN, graph.value[coin])
-                    until, taken = fill_clean(segments, placed, until, label, budgets[label], spare)
+                    until, taken = fill_clean(segments, placed, until, label, sources.skip[born], most, spare)
                 else:
-                    taken = min(graph.value[coin] - total, budgets[label])
+                    taken = min(graph.value[coin] - total, most)
                     until = add_share(segments, placed, until, label, taken)
                 budgets[label] -= taken
                 sources.amount[born] = taken

@@ -44,6 +44,11 @@ class LabelSet:
     def __len__(self) -> int:
         return len(self._keyed)
 
+    @property
+    def keyed(self) -> list[tuple[bytes, Label]]:
+        """All labels with their keys, in order."""
+        return self._keyed
+
     def of(self, network: str) -> dict[bytes, list[Label]]:
         """The labels of a network by key, each key's in order."""
         return self._by_network.get(network, {})

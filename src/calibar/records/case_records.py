@@ -10,11 +10,13 @@ from typing import Any, Final
 
 from calibar.errors import UsageError
 from calibar.records import checks, matching
+from calibar.records.booked import moved_on_chains
 from calibar.records.checks import Finding
 from calibar.records.events import Event, events
 from calibar.records.exact import exact
 from calibar.records.formats import format_called
 from calibar.records.formats.mapped import columns_stated, format_of, mapping_of
+from calibar.records.links import Link, links
 from calibar.records.movement import Detail
 from calibar.records.reading import Read, imported, read_all
 from calibar.records.store import Delivery, Records
@@ -100,6 +102,10 @@ class CaseRecords:
         found = (one for read in self.read() for statement in read.statements for one in statement.details)
         return [one for one in found if account in (None, one.account)]
 
+    def links(self) -> list[Link]:
+        """What two accounts or more share: devices, IP addresses, phones, bank accounts, withdrawal addresses."""
+        return links(self.read())
+
     def match(
         self, ledger: str | Path, tokens: Mapping[str, str] | None = None
     ) -> tuple[list[matching.Match], list[tuple[matching.Found, str]]]:
@@ -109,7 +115,7 @@ class CaseRecords:
 
         named = {name.upper(): contract for name, contract in (tokens or {}).items()}
         chain = chain_of(open_snapshot(Path(ledger)), named)
-        movements = checks.all_moved(self.read())
+        movements = moved_on_chains(self.read())
         with exact():
             matches = list(matching.match(movements, chain))
             return matches, matching.unreported(movements, matches, chain)

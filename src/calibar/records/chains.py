@@ -44,6 +44,10 @@ class Coins:
         """Eight, of BTC."""
         return 8 if asset in ("BTC", "XBT") else None
 
+    def named(self, asset: str) -> str:
+        """There is one asset alone."""
+        return ""
+
     def in_transactions(self, asked: Sequence[Asked], asset: str) -> Iterator[Moved | None]:
         """Their outputs."""
         for start in range(0, len(asked), _AT_ONCE):
@@ -96,7 +100,8 @@ class Coins:
         if owner not in self._names:
             self._names[owner] = snapshot.address_name(owner)
         time = snapshot.block_time(snapshot.block_of(transaction))
-        return Found(snapshot.coin_name(coin), int(snapshot["coins.value"][coin]), self._names[owner], time)
+        value = int(snapshot["coins.value"][coin])
+        return Found(snapshot.coin_name(coin), value, self._names[owner], time, coin)
 
 
 class _Outputs(NamedTuple):
@@ -115,7 +120,7 @@ class _Outputs(NamedTuple):
         txid, units, address, _ = self.asked
         if not address or units is None:
             return [self.coins.found(coin) for coin in self.right]
-        return [Found(f"{txid}:{coin - self.first}", units, address, self.time) for coin in self.right]
+        return [Found(f"{txid}:{coin - self.first}", units, address, self.time, coin) for coin in self.right]
 
     def alike(self) -> list[Found]:
         """Those of the value asked about, whomever they pay."""
@@ -144,6 +149,12 @@ class Transfers:
             return places
         said = self.snapshot.naming(identity)["decimals"]
         return None if said is None else int(said)
+
+    def named(self, asset: str) -> str:
+        """`native`, a contract, `trc10:N`."""
+        identity = self._asset(asset)
+        assert identity is not None  # noqa: S101  (decimals were asked for first)
+        return self.snapshot.asset_name(identity)
 
     def in_transactions(self, asked: Sequence[Asked], asset: str) -> Iterator[Moved | None]:
         """Their transfers of the asset, but for fees."""
@@ -196,7 +207,7 @@ class Transfers:
         transaction = int(snapshot["transfers.tx"][transfer])
         name = f"{snapshot.tx_hash(transaction)}:{snapshot['transfers.position'][transfer]}" if transaction >= 0 else ""
         address = snapshot.address_name(int(snapshot["holdings.address"][recipient]))
-        return Found(name, units, address, snapshot.block_time(snapshot.block_of_transfer(transfer)))
+        return Found(name, units, address, snapshot.block_time(snapshot.block_of_transfer(transfer)), transfer)
 
     def _asset(self, asset: str) -> int | None:
         """The chain's own coin, a token that the operator named, or the one contract that is known by that symbol."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -38,16 +38,16 @@ class Finding:
 def joined(reads: Iterable[Read]) -> list[Movement]:
     """All movements of complete statements, each once: where tables overlap, a row of several counts as often as in the
     one that has it most often. In order of time."""
-    return _once(statement for read in reads for statement in read.statements if statement.complete)
+    return once(statement for read in reads for statement in read.statements if statement.complete)
 
 
-def _once(statements: Iterable[Statement], kinds: Collection[str] | None = None) -> list[Movement]:
+def once(statements: Iterable[Statement]) -> list[Movement]:
+    """Each movement as often as in the statement that has it most often. In order of time."""
     kept: dict[tuple[object, ...], list[Movement]] = {}
     for statement in statements:
         here: dict[tuple[object, ...], list[Movement]] = defaultdict(list)
         for one in statement.movements:
-            if kinds is None or one.kind in kinds:
-                here[_same(statement, one)].append(one)
+            here[_same(statement, one)].append(one)
         for key, found in here.items():
             if len(found) > len(kept.get(key, ())):
                 kept[key] = kept.get(key, []) + found[len(kept.get(key, ())) :]
@@ -62,33 +62,13 @@ def everything(reads: Iterable[Read]) -> list[Movement]:
     known: dict[tuple[object, ...], list[int]] = defaultdict(list)
     for one in found:
         known[one.account, one.asset, one.change].append(one.time)
-    for one in _once(statement for read in reads for statement in read.statements if not statement.complete):
+    for one in once(statement for read in reads for statement in read.statements if not statement.complete):
         alike = known[one.account, one.asset, one.change]
         near = min(alike, key=lambda time: abs(time - one.time), default=None)
         if near is not None and abs(near - one.time) <= DAY:
             alike.remove(near)
         else:
             found.append(one)
-    return sorted(found, key=lambda one: one.time)
-
-
-def all_moved(reads: Iterable[Read]) -> list[Movement]:
-    """Deposits and withdrawals of every statement, each once; where a list of them details what a complete statement
-    says without its transaction, the list's row stands for both. In order of time."""
-    reads, chain = list(reads), ("deposit", "withdrawal")
-    detailed: dict[tuple[object, ...], list[Movement]] = defaultdict(list)
-    listed = (statement for read in reads for statement in read.statements if not statement.complete)
-    for one in _once(listed, chain):
-        detailed[one.account, one.asset, one.kind, one.change].append(one)
-    found = [one for some in detailed.values() for one in some]
-    for one in joined(reads):
-        if one.kind in chain:
-            alike = detailed[one.account, one.asset, one.kind, one.change]
-            near = min(alike, key=lambda other: abs(other.time - one.time), default=None)
-            if near is not None and abs(near.time - one.time) <= DAY:
-                alike.remove(near)
-            else:
-                found.append(one)
     return sorted(found, key=lambda one: one.time)
 
 

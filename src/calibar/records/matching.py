@@ -28,6 +28,8 @@ class Found(NamedTuple):
     units: int
     address: str
     time: int
+    id: int
+    """The coin or transfer in its ledger, which is never shown."""
 
 
 class Asked(NamedTuple):
@@ -60,6 +62,9 @@ class Chain(Protocol):
 
     def decimals(self, asset: str) -> int | None:
         """Places of an asset's units by the custodian's name for it; None where this chain has none of that name."""
+
+    def named(self, asset: str) -> str:
+        """The asset as the ledger's own trails call it; empty where there is one alone."""
 
     def in_transactions(self, asked: Sequence[Asked], asset: str) -> Iterable[Moved | None]:
         """What each transaction moves of an asset; None where the ledger has not the transaction."""

@@ -73,7 +73,16 @@ class Trail:
             return render(self.document, names, language)
         from calibar.trail.accounts.page import render as render_accounts  # noqa: PLC0415
 
-        return render_accounts(self.document, names, language)
+        return render_accounts(self.shown, names, language)
+
+    @property
+    def shown(self) -> Mapping[str, Any]:
+        """What tables and pages show: the document, one through records as movements between accounts."""
+        if "records" not in self.document:
+            return self.document
+        from calibar.trail.custodians.view import as_movements  # noqa: PLC0415
+
+        return as_movements(self.document)
 
     def _repr_html_(self) -> str:
         """The page, in a notebook's cell."""

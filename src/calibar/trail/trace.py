@@ -111,7 +111,8 @@ def source_rows(graph: Graph, references: Sequence[tuple[NDArray[np.int64], int 
         coinbase = (graph.block_first_tx[block] == maker).astype(np.int64)
         after = np.where(coinbase == 1, graph.block_first_tx[block + 1], after)
     order = np.lexsort((label, coin, coinbase, after))
-    columns = (coin, label, after, coinbase, np.zeros(coin.size, np.int64))
+    nothing = np.zeros(coin.size, np.int64)
+    columns = (coin, label, after, coinbase, nothing, np.full(coin.size, ALL), nothing)
     return Sources(*(column[order].astype(np.int64) for column in columns))
 
 

@@ -149,9 +149,10 @@ class Captions:
             received = self.carried(node.other[1], node.other[0]) if node.other[0] else same("?")
             place = self.when(node.members)
             arrow = Text(f"{carried.en} → {received.en}", f"{carried.es} → {received.es}")
-            asserted = self.asserted(node.members)
-            told = joined(tell("conversion"), " (", tell("asserted") if asserted else say("inference"), ")")
-            text["standing"] = "asserted" if asserted else "inference"
+            asserted, recorded = self.asserted(node.members), self.proof(node.members) == "record"
+            whose = tell("asserted") if asserted else say("record") if recorded else say("inference")
+            told = joined(tell("conversion"), " (", whose, ")")
+            text["standing"] = "asserted" if asserted else "fact" if recorded else "inference"
             taken = self.assets[node.other[0]].brief(sum(node.other[1].values())) if node.other[0] else same("?")
             return text | {
                 "full": joined(told, arrow, place, by="\n"),
@@ -202,6 +203,8 @@ class Captions:
         step = self.trail["steps"][steps[0]]
         height = grouped(step["height"]) if isinstance(step["height"], int) else "?"
         place = joined(f"{utc(step['time'])} · ", say("block", n=height))
+        if "record" in step:
+            place = joined(f"{utc(step['time'])} · ", plain(step["record"][0]["custodian"]))
         if len(steps) > 1:
             return joined(many("steps", len(steps)), place, by=" · ")
         return joined(plain(step["transfer"]), place, by="\n")
@@ -223,5 +226,6 @@ class Captions:
         return any(self.trail["steps"][n].get("by", {}).get("link") is not None for n in steps)
 
     def proof(self, steps: tuple[int, ...]) -> str:
-        """`proven` where every step is."""
-        return "proven" if all(self.trail["steps"][n]["proof"] == "proven" for n in steps) else "reported"
+        """`proven` where every step is, `record` where every step is in records."""
+        kinds = {self.trail["steps"][n]["proof"] for n in steps}
+        return str(kinds.pop()) if len(kinds) == 1 and kinds <= {"proven", "record"} else "reported"

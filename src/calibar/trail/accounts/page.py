@@ -236,6 +236,9 @@ def _short(text: object, head: int = 8, tail: int = 4) -> Markup:
 
 
 def _grouped(number: object) -> str | Text:
+    """A height; several, where there are several ledgers, are a text."""
+    if isinstance(number, str):
+        return plain(number)
     return grouped(number) if isinstance(number, int) else say("unknown")
 
 

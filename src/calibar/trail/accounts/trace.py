@@ -13,7 +13,7 @@ from calibar.collection import uncollected
 from calibar.errors import DamageError, UsageError
 from calibar.kernels import transfers as kernels
 from calibar.kernels.flows import FlowWalk, walk
-from calibar.kernels.transfers import Arrivals, Conversions
+from calibar.kernels.transfers import Conversions, arrivals
 from calibar.ledger.accounts.snapshot import AccountSnapshot
 from calibar.trail.accounts.backward import trace_backward
 from calibar.trail.accounts.conversions import Conversion, conversions
@@ -28,6 +28,7 @@ from calibar.trail.policy import ACCOUNT_METHODS, Policy
 from calibar.trail.stops import labelled_accounts, passed_addresses
 
 I64 = NDArray[np.int64]
+U64 = NDArray[np.uint64]
 ALL = (1 << 126) - 1
 _RULES = {"min-amount": kernels.MIN_AMOUNT, "hops": kernels.HOPS}
 
@@ -89,15 +90,47 @@ class _Walked(NamedTuple):
     venues: Mapping[int, tuple[int, ...]]
 
 
+class Births(NamedTuple):
+    """What is labelled: one row a transfer and label, in the order in which labels take."""
+
+    transfer: I64
+    label: I64
+    most: U64
+    skip: U64
+    """As in `kernels.transfers.Arrivals`."""
+    budgets: U64
+    """By label."""
+
+
+def births_of(references: Sequence[Reference]) -> Births:
+    """The rows of REFs, S0 first."""
+    transfer = np.concatenate([ref.transfers for ref in references])
+    label = np.repeat(np.arange(len(references)), [ref.transfers.size for ref in references])
+    budgets = limbs([ALL if ref.amount is None else ref.amount for ref in references])[:, :2].copy()
+    rows = arrivals(transfer, label)
+    return Births(transfer, label, rows.most, rows.skip, budgets)
+
+
 def _walked(references: Sequence[str], snapshot: AccountSnapshot, policy: Policy) -> _Walked:
-    blocks, as_of = snapshot.as_of(policy.as_of)
+    blocks, _ = snapshot.as_of(policy.as_of)
     limit = int(snapshot["blocks.first_transfer"][blocks])
     asset = asset_asked(snapshot, policy.asset)
     resolved = [resolve(text, snapshot, limit, asset) for text in references]
+    walked = walked_from(births_of(resolved), resolved, snapshot, policy)
+    _check_labelled(walked.question)
+    return walked
+
+
+def walked_from(
+    births: Births, resolved: list[Reference], snapshot: AccountSnapshot, policy: Policy
+) -> _Walked:  # fmt: skip
+    """Follow what is labelled at birth; `resolved` are the REFs that the document names."""
+    blocks, as_of = snapshot.as_of(policy.as_of)
+    limit = int(snapshot["blocks.first_transfer"][blocks])
     links = read_links(policy.links) if policy.links is not None else []
     asserted = [(link, as_conversion(link, snapshot, limit)) for link in links]
     by = {transfer: number for number, (_, c) in enumerate(asserted) if c for transfer in (*c.given, *c.received)}
-    asked = set(np.unique(np.concatenate([snapshot["transfers.asset"][ref.transfers] for ref in resolved])).tolist())
+    asked = set(np.unique(snapshot["transfers.asset"][births.transfer]).tolist())
     assets, reached, found = set(asked), set[int](), _without_linked([], [c for _, c in asserted if c is not None])
     sweeps: dict[int, Sweeps] = {}
     deposits: dict[int, int] = {}
@@ -105,8 +138,8 @@ def _walked(references: Sequence[str], snapshot: AccountSnapshot, policy: Policy
     # A rule looks only at whom the walk has reached, and the walk depends on the rules: again, until nothing is new.
     while True:
         selection = select(snapshot, assets, limit, found)
-        question = _ask(snapshot, policy, selection, resolved, deposits, labelled)
-        now = _reached(snapshot, question)
+        question = _ask(snapshot, policy, selection, births, resolved, deposits, labelled)
+        now = _reached(snapshot, question, births)
         more = {asset for asset in _converted_into(selection, question.walk) if not untraceable(snapshot, asset, limit)}
         if now <= reached and more <= assets:
             break
@@ -117,15 +150,13 @@ def _walked(references: Sequence[str], snapshot: AccountSnapshot, policy: Policy
         owners = set(snapshot["holdings.address"][list(reached)].tolist())
         links_found = [c for _, c in asserted if c is not None]
         found = _without_linked(conversions(snapshot, limit, owners), links_found)
-    _check_labelled(question)
     venues = {transfer: c.venue for c in found for transfer in (*c.given, *c.received)}
     return _Walked(question, blocks, as_of, links, by, venues)
 
 
-def _reached(snapshot: AccountSnapshot, question: Question) -> set[int]:
+def _reached(snapshot: AccountSnapshot, question: Question, births: Births) -> set[int]:
     """Holdings that labelled value came to."""
-    sources = [reference.transfers for reference in question.references]
-    transfers = np.concatenate([question.rows[question.walk.step_flow], *sources])
+    transfers = np.concatenate([question.rows[question.walk.step_flow], births.transfer])
     holdings = snapshot["transfers.recipient"][transfers]
     return set(holdings[holdings >= 0].tolist())
 
@@ -157,15 +188,15 @@ def _ask(
     snapshot: AccountSnapshot,
     policy: Policy,
     selection: Selection,
+    births: Births,
     references: list[Reference],
     deposits: dict[int, int],
     labelled: dict[int, int],
 ) -> Question:
-    flow = places(selection.rows, np.concatenate([ref.transfers for ref in references]))
-    label = np.repeat(np.arange(len(references)), [ref.transfers.size for ref in references])
-    order = np.lexsort((label, flow))
-    sources = Arrivals(flow[order].astype(np.int64), label[order].astype(np.int64), np.zeros((flow.size, 2), np.uint64))
-    budgets = limbs([ALL if ref.amount is None else ref.amount for ref in references])[:, :2].copy()
+    flow = places(selection.rows, births.transfer)
+    order = np.argsort(flow, kind="stable")
+    columns = flow[order].astype(np.int64), births.label[order].astype(np.int64)
+    sources = arrivals(*columns, births.most[order], births.skip[order])
     stops = policy.rules
     holder_rule = np.full(selection.holdings.size, -1, np.int64)
     if ("deposit", 0) in stops:
@@ -184,7 +215,7 @@ def _ask(
         np.array([_RULES.get(name, kernels.HOLDER) for name, _ in stops], np.int64),
         limbs([value for _, value in stops])[:, :2].copy(),
         sources,
-        budgets,
+        births.budgets.copy(),
         selection.conversions if selection.groups else Conversions(np.empty(0, np.int64), np.empty(0, np.int64)),
     )
     if walked.damaged != kernels.NOWHERE:

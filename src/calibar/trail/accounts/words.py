@@ -39,6 +39,16 @@ _ES: Final = {
     "inferred": "inferencia",
     "proven": "probado",
     "reported": "informado",
+    "record": "en un registro",
+    "in the account": "en la cuenta",
+    "no record": "sin registros de ahí en más",
+    "not on the chain": "no se encontró en la cadena",
+    "unknown operation": "operación que ninguna regla conoce",
+    "half a trade": "operación con un solo lado",
+    "not in the record": "no figura en el registro",
+    "already traced": "ya tenía marca",
+    "below a unit": "menos que una unidad de la cadena",
+    "matched twice": "otra fila dice ser el mismo pago",
     "nobody": "nadie",
     "time": "fecha",
     "kind": "tipo",
@@ -68,6 +78,14 @@ _ES: Final = {
 }
 _EN: Final = {
     "deposit": "deposit address of one customer",
+    "record": "in a record",
+    "no record": "no records from there on",
+    "not on the chain": "not found on the chain",
+    "unknown operation": "an operation that no rule knows",
+    "half a trade": "a trade with one side",
+    "already traced": "had a label before",
+    "below a unit": "less than a unit of the chain",
+    "matched twice": "another row says that it is this payment",
     "frozen": "frozen by the issuer",
     "rests": "Where the value rests",
     "origins": "Where the value came from",
@@ -131,6 +149,17 @@ PAGE: Final[dict[str, tuple[str, str]]] = {
         "shares to 100.00 %.",
         "Por activo, de mayor a menor, a la altura del bloque {height}. Los importes suman todo lo rastreado en ese "
         "activo; los porcentajes, 100.00 %.",
+    ),
+    "by_records": ("as its custodians call it", "como lo llaman sus custodios"),
+    "proposed": (
+        "by amount and time; how often that errs is not measured",
+        "por monto y hora; no se midió cuánto yerra",
+    ),
+    "records_long": (
+        "A row of a document that a custodian produced: its word, never proven. Trades are converted at the rate that "
+        "they state. The documents, with their SHA-256:",
+        "Una fila de un documento que produjo un custodio: es su palabra, nunca está probado. Las operaciones se "
+        "convierten a la tasa que declaran. Los documentos, con su SHA-256:",
     ),
     "says_itself": ("as its contract says of itself", "según dice de sí mismo su contrato"),
     "contract": ("contract", "contrato"),
