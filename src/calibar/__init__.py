@@ -85,7 +85,7 @@ class Ledger:
         if policy.get("unit") is None:
             policy["unit"] = "address" if self.is_account_chain else "coin"
         rules = Policy(**_with_labels(policy))
-        if (rules.unit == "coin") == self.is_account_chain:
+        if rules.unit != ("address" if self.is_account_chain else "coin"):
             raise UsageError(f"a ledger of {self._snapshot.manifest.network} is not followed by {rules.unit}")
         return self._steadily(lambda snapshot: _trace(references, snapshot, rules))
 
@@ -224,7 +224,7 @@ def read_records(path: str | Path) -> CaseRecords:
 def trace(
     *references: str,
     records: str | Path | None = None,
-    ledgers: Sequence[str | Path] = (),
+    ledgers: str | Path | Sequence[str | Path] = (),
     tokens: Mapping[str, str] | None = None,
     **policy: Any,
 ) -> Trail:
@@ -243,8 +243,9 @@ def trace(
         raise UsageError("name the case whose records are followed; without records, `open(LEDGER).trace` follows")
     if policy.pop("unit", None) is not None:
         raise UsageError("a trail through records follows accounts there, and what each ledger has; leave the unit out")
-    rules = Policy(**_with_labels({**policy, "unit": "address"}))
-    snapshots = [open_snapshot(Path(ledger)) for ledger in ledgers]
+    rules = Policy(**_with_labels({**policy, "unit": "record"}))
+    folders = [ledgers] if isinstance(ledgers, (str, Path)) else ledgers
+    snapshots = [open_snapshot(Path(ledger)) for ledger in folders]
     return follow(references, snapshots, read_records(records).read(), rules, tokens)
 
 

@@ -178,7 +178,7 @@ def test_through_records_as_from_python(whole_case: Path, tmp_path: Path) -> Non
         (("--ledger", "LEDGER", "--method", "libr"), "has no meaning on all of these ledgers"),
         (("--ledger", "LEDGER", "--ledger", "nowhere"), "no ledger in nowhere"),
         (("--unit", "coin"), "leave the unit out"),
-        (("--min-amount", "5"), "no limits of hops or amounts yet"),
+        (("--min-amount", "5"), "no limits of hops, amounts or height yet"),
     ],
 )
 def test_wrong_questions_through_records(whole_case: Path, more: tuple[str, ...], said: str) -> None:

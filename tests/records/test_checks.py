@@ -115,6 +115,25 @@ def test_a_list_has_the_fee_apart_and_the_history_in_one() -> None:
     assert sorted((one.change, one.fact("txid")) for one in found) == [(D(-99), "ab" * 32), (D(-1), "")]
 
 
+def test_a_row_that_stands_for_both_keeps_the_balance_and_the_wallet() -> None:
+    rows = moved(300, "-100", kind="withdrawal", balance="50")._replace(wallet="Spot")
+    listed = statement(
+        moved(310, "-99", kind="withdrawal", row=7, txid="ab" * 32), moved(310, "-1", kind="fee", row=7),
+        complete=False,
+    )  # fmt: skip
+    found = [one.movement for one in booked([delivered(statement(rows)), delivered(listed, name="b.csv")])]
+    assert [(one.change, one.wallet, one.balance) for one in found] == [(D(-99), "Spot", None), (D(-1), "Spot", D(50))]
+
+
+def test_two_lists_of_one_name_and_two_spellings_of_one_house() -> None:
+    first, second = (statement(moved(n, f"-{n}", kind="withdrawal", row=2), complete=False) for n in (5, 6))
+    other = statement(moved(9, "1"))
+    other.custodian = "a  HOUSE"
+    found = booked([delivered(first), delivered(second), delivered(other, name="b.csv")])
+    assert {one.custodian for one in found} == {"A house"}
+    assert [one.movement.change for one in found] == [D(-5), D(-6), D(1)]
+
+
 _EVENTS = st.lists(
     st.tuples(
         st.integers(0, 5), st.sampled_from(("1", "2")), st.sampled_from(("", "Spot")), st.sampled_from(("BTC", "USDT")),

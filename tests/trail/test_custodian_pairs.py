@@ -40,7 +40,7 @@ def followed(
 ) -> Trail:
     delivery = Delivery(**SAID, name="a.csv", bytes=1, received_at=0, columns={})
     made = [Statement("made", who, True, movements, details) for who, movements, details in statements]
-    return trace([ref], [], [Read(delivery, made, [])], Policy(unit="address", **policy))
+    return trace([ref], [], [Read(delivery, made, [])], Policy(unit="record", **policy))
 
 
 def rests(trail: Trail) -> dict[tuple[str, str], tuple[str, str]]:

@@ -180,7 +180,7 @@ def test_wrong_questions(case: Case, folder: Path, token_theft: Path) -> None:
             asked(text)
     for policy, message in (
         ({"method": "libr"}, "has no meaning on all of these ledgers"),
-        ({"max_hops": 3}, "no limits of hops or amounts yet"),
+        ({"max_hops": 3}, "no limits of hops, amounts or height yet"),
         ({"fees": "follow"}, "goes forward"),
         ({"unit": "coin"}, "leave the unit out"),
     ):

@@ -4,84 +4,34 @@ from __future__ import annotations
 
 import tempfile
 from collections import Counter
-from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
-from account_histories import METHODS, History, Method, Source, Transfer
+from account_histories import METHODS, History, Method, Source
 from account_histories import Policy as Rules
 from account_reference import trace as slowly
+from custodian_world import (
+    ACCOUNTS,
+    ASSETS,
+    DEPOSITS,
+    HOLDERS,
+    HOT,
+    MUCH,
+    PEOPLE,
+    TOKEN_BYTES,
+    World,
+    ledger,
+    statements,
+)
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from calibar.chains.facts import CONTRACT, MINT, SUCCEEDED, TOKEN, ZERO, Builder, Naming
-from calibar.ledger.accounts.ingest import append
-from calibar.ledger.accounts.snapshot import AccountSnapshot
-from calibar.ledger.accounts.writer import AccountWriter
-from calibar.records.movement import Movement, Place, Statement
-from calibar.records.reading import Read
-from calibar.records.store import Delivery
+from calibar.chains.facts import ZERO
 from calibar.trail.custodians.joined import trace
 from calibar.trail.policy import Policy
 
-TOKEN_BYTES = b"\x77" * 20
-PEOPLE = [bytes([1, n] + [0] * 18) for n in range(3)]
-DEPOSITS = [bytes([2, n] + [0] * 18) for n in range(2)]
-HOT = bytes([3] * 20)
-ACCOUNTS = ("10", "11")
-STEP = 1000
-MUCH = 10**9
-
-
-@dataclass
-class World:
-    """What happens, written three times: on the chain, in the statements, and as one history of all accounts."""
-
-    decimals: int = 2
-    finer: int = 0
-    """Places that the records have beyond the chain's."""
-    chain: list[tuple[bytes, bytes, int]] = field(default_factory=list)
-    rows: list[Movement] = field(default_factory=list)
-    moves: list[Transfer] = field(default_factory=list)
-    sources: dict[str, int] = field(default_factory=dict)
-    """By REF: its place in the history."""
-    has: Counter[str] = field(default_factory=Counter)
-
-    def time(self) -> int:
-        return STEP * (len(self.chain) + 1)
-
-    def hash(self) -> bytes:
-        return bytes([9]) + (len(self.chain) - 1).to_bytes(31, "big")
-
-    def on_chain(self, sender: bytes, recipient: bytes, amount: int) -> str:
-        """The next block, with one transfer; its name."""
-        self.chain.append((sender, recipient, amount))
-        return "0x" + self.hash().hex()
-
-    def row(self, account: str, asset: str, change: int, kind: str, time: int, **facts: str) -> str:
-        """A row of the statement; its name."""
-        number = len(self.rows) + 2
-        places = self.decimals + self.finer
-        value = Decimal(change * 10**self.finer).scaleb(-places)
-        place = Place("a.csv", "", number)
-        self.rows.append(Movement(time, account, "", asset, value, kind, kind, place, None, tuple(facts.items())))
-        return f"record:a.csv:{number}"
-
-    def both(self, sender: str | None, recipient: str | None, amount: int, **more: Any) -> int:
-        """A transfer of the history."""
-        if sender:
-            self.has[sender] -= amount
-        if recipient:
-            self.has[recipient] += amount
-        giver, taker = (None if end is None else HOLDERS.index(end) for end in (sender, recipient))
-        self.moves.append(Transfer(giver, taker, amount, tx=len(self.moves), **more))
-        return len(self.moves) - 1
-
-
-HOLDERS = ["p0", "p1", "p2", "10 T", "11 T", "10 U", "11 U"]
-ASSETS = (0, 0, 0, 0, 0, 1, 1)
 EVENTS = st.lists(st.tuples(st.integers(0, 9), st.integers(0, 2), st.integers(0, 2), st.integers(1, 30)), max_size=18)
 
 
@@ -138,33 +88,6 @@ def sum_at(world: World, address: bytes) -> int:
     return sum(a for _, to, a in world.chain if to == address) - sum(a for of, _, a in world.chain if of == address)
 
 
-def ledger(world: World, folder: Path) -> AccountSnapshot:
-    builder = Builder()
-    builder.namings.append(Naming(CONTRACT, TOKEN_BYTES, "Token", "T", world.decimals))
-    parent = bytes(32)
-    for number, (sender, recipient, amount) in enumerate(world.chain):
-        tx = builder.transaction(bytes([9]) + number.to_bytes(31, "big"), SUCCEEDED, HOT, HOT, HOT, 0)
-        kind = TOKEN if any(sender) else MINT
-        builder.transfer(tx, kind, CONTRACT, TOKEN_BYTES, sender, recipient, amount, 0)
-        hash_ = bytes([8]) + number.to_bytes(31, "big")
-        builder.end_block(number, hash_, parent, STEP * (number + 1), 0)
-        parent = hash_
-    with AccountWriter(folder, "ethereum:31337") as writer:
-        writer.commit(base=0)
-        append(writer, builder.facts())
-        writer.commit()
-    return AccountSnapshot(folder)
-
-
-def statements(world: World) -> list[Read]:
-    said = dict.fromkeys(
-        ("sha256", "received_by", "custodian", "holder", "format", "account", "asset", "zone", "dates", "decimal",
-         "certificate", "certificate_name", "period"), "",
-    )  # fmt: skip
-    delivery = Delivery(**said, name="a.csv", bytes=1, received_at=0, columns={})
-    return [Read(delivery, [Statement("made", "House", True, list(world.rows))], [])]
-
-
 def resting(world: World, document: Any) -> Counter[tuple[str, str, int]]:
     """Traced units at rest by account, label and asset, in the chain's units."""
     names = {"0x" + address.hex(): f"p{n}" for n, address in enumerate(PEOPLE)}
@@ -192,7 +115,7 @@ def compared(world: World, method: Method, sources: list[tuple[str, int | None]]
     with tempfile.TemporaryDirectory() as folder:
         trail = trace(
             references, [ledger(world, Path(folder) / "ledger")], statements(world),
-            Policy(method=method, unit="address", stops=()), {"T": "0x" + TOKEN_BYTES.hex()},
+            Policy(method=method, unit="record", stops=()), {"T": "0x" + TOKEN_BYTES.hex()},
         )  # fmt: skip
     history = History(ASSETS, tuple(world.moves))
     slow = slowly(history, [Source((world.sources[name],), amount) for name, amount in sources], Rules(method))
@@ -236,7 +159,7 @@ def test_what_a_chain_is_too_coarse_for_is_counted(events: list[tuple[int, int, 
     with tempfile.TemporaryDirectory() as folder:
         snapshots = [ledger(world, Path(folder) / "ledger")]
         names = list(world.sources)[:3]
-        policy = Policy(method=method, unit="address", stops=())
+        policy = Policy(method=method, unit="record", stops=())
         trail = trace(names, snapshots, statements(world), policy, {"T": "0x" + TOKEN_BYTES.hex()})
         again = trace(names, snapshots, statements(world), policy, {"T": "0x" + TOKEN_BYTES.hex()})
     assert trail.json() == again.json()

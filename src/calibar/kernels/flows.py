@@ -127,9 +127,7 @@ def walk(
     pool, state = np.zeros(3, np.int64), np.zeros(transfers.STATE, np.int64)
     pool[h.FREE], state[transfers.DAMAGED] = -1, damaged
     flows, conversions = Flows(*map(_fixed, flows)), Conversions(*map(_fixed, conversions))
-    arrivals = sources._replace(
-        flow=_fixed(sources.flow), label=_fixed(sources.label), most=_fixed(sources.most), skip=_fixed(sources.skip)
-    )
+    arrivals = Arrivals(*map(_fixed, sources))._replace(amount=sources.amount)
     question = flows, method, follow_fees, _fixed(rules), _fixed(rule_values), arrivals, budgets, conversions
     while damaged == NOWHERE:
         short = transfers.advance(*question, given, holders, pool, tables, state)
@@ -182,6 +180,8 @@ def contradiction(flows: Flows, rules: int, sources: Arrivals, labels: int, conv
         raise ValueError("there is no such stop rule")
     if labels > 1 << 40 or np.any((sources.label < 0) | (sources.label >= labels)):
         raise ValueError("there is no such label")
+    if np.any((sources.budget < 0) | (sources.budget >= labels)):
+        raise ValueError("there is no such budget")
     if np.any(np.diff(sources.flow) < 0) or np.any((sources.flow < 0) | (sources.flow >= count)):
         raise ValueError("the sources are not in the order of the transfers")
     bad = (flows.sender < -1) | (flows.sender >= holders) | (flows.recipient < -1) | (flows.recipient >= holders)

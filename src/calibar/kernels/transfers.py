@@ -65,13 +65,18 @@ class Arrivals(NamedTuple):
     """Units that the row may label, whatever its label may still take, (rows, 2)."""
     skip: U64
     """Clean units that the row leaves alone in front of what it labels, where lists have an order, (rows, 2)."""
+    budget: I64
+    """The row of the budgets that it takes from."""
+    source: I64
+    """1 for a source of the trail, at which no rule stops; 0 for what came here from elsewhere."""
 
 
 def arrivals(flow: I64, label: I64, most: U64 | None = None, skip: U64 | None = None) -> Arrivals:
-    """Rows that may label all there is, from the front, unless they are told otherwise."""
+    """Rows of sources that may label all there is, from the front, unless they are told otherwise."""
     rows = (flow.size, 2)
     most = np.full(rows, np.iinfo(np.uint64).max, np.uint64) if most is None else most
-    return Arrivals(flow, label, np.zeros(rows, np.uint64), most, np.zeros(rows, np.uint64) if skip is None else skip)
+    skip = np.zeros(rows, np.uint64) if skip is None else skip
+    return Arrivals(flow, label, np.zeros(rows, np.uint64), most, skip, label, np.ones(flow.size, np.int64))
 
 
 class Conversions(NamedTuple):
@@ -269,7 +274,7 @@ def advance(
             continue
 
         # What arrives: that, then what sources label of its clean part.
-        mark, filled, sourced = ZERO, i64(0), False
+        mark, filled, sourced, brought = ZERO, i64(0), False, False
         if born < until:
             in_line = True
             for s in range(first, last):
@@ -279,7 +284,8 @@ def advance(
             first, last = i64(0), filled
         while born < until:
             label = sources.label[born]
-            budget, budget_up = budgets[label, 0], budgets[label, 1]
+            purse = sources.budget[born]
+            budget, budget_up = budgets[purse, 0], budgets[purse, 1]
             most, most_up = lesser(budget, budget_up, sources.most[born, 0], sources.most[born, 1])
             if lists:
                 skip, skip_up = sources.skip[born, 0], sources.skip[born, 1]
@@ -288,18 +294,24 @@ def advance(
                 clean, clean_up = minus(low, up, sum_low, sum_up)
                 taken, taken_up = lesser(clean, clean_up, most, most_up)
                 last = h.write(line, last, last, h.coded(label, 0), taken, taken_up)
-            budgets[label, 0], budgets[label, 1] = minus(budget, budget_up, taken, taken_up)
+            budgets[purse, 0], budgets[purse, 1] = minus(budget, budget_up, taken, taken_up)
             sources.amount[born, 0], sources.amount[born, 1] = taken, taken_up
             sum_low, sum_up = plus(sum_low, sum_up, taken, taken_up)
-            sourced = sourced or taken != ZERO or taken_up != ZERO
+            if taken != ZERO or taken_up != ZERO:
+                if sources.source[born] == 1:
+                    sourced = True
+                else:
+                    brought = True
             born += 1
         holder = holders[recipient]
-        if sourced:
+        if sourced or not carried:
             hop = i64(0)
-        elif carried:
+        if not sourced and (carried or brought):
             rule = _rule(flows, rules, rule_values, recipient, hop, sum_low, sum_up)
             if rule >= 0:
-                mark, steps[stepped - 1, 3] = u64(rule + 1), u64(rule)
+                mark = u64(rule + 1)
+                if carried:
+                    steps[stepped - 1, 3] = u64(rule)
         if sum_low != ZERO or sum_up != ZERO:
             if mark == ZERO and (holder[LIVE] == ZERO or u64(hop) < holder[HOP]):
                 holder[HOP] = u64(hop)
@@ -309,7 +321,7 @@ def advance(
             else:
                 h.add_shares(holder, nodes, pool, table, first, filled if in_line else last, mark)
                 for s in range(filled, last if in_line else filled):
-                    h.add_shares(holder, nodes, pool, line, s, s + 1, ZERO)
+                    h.add_shares(holder, nodes, pool, line, s, s + 1, mark)
         elif lists and holder[NODES] > ZERO:
             line[0, CODE], line[0, AMOUNT], line[0, AMOUNT_UP] = CLEAN, low, up
             h.add_line(lifo, holder, nodes, pool, line, 0, 1, ZERO)

@@ -76,6 +76,10 @@ class Sources(NamedTuple):
     """Units that the row may label, whatever its label may still take."""
     skip: I64
     """Clean units that the row leaves alone in front of what it labels (`fifo`)."""
+    budget: I64
+    """The row of the budgets that it takes from."""
+    source: I64
+    """1 for a source of the trail, at which no rule stops; 0 for what came here from elsewhere."""
 
 
 class Tables(NamedTuple):
@@ -391,7 +395,7 @@ def advance(
             given = i64(0)
             while born < births and sources.coin[born] == coin:
                 label = sources.label[born]
-                most = min(budgets[label], sources.most[born])
+                most = min(budgets[sources.budget[born]], sources.most[born])
                 if fifo:
                     if until == placed:
                         until = push_segment(segments, placed, until, CLEAN, graph.value[coin])
@@ -399,15 +403,15 @@ def advance(
                 else:
                     taken = min(graph.value[coin] - total, most)
                     until = add_share(segments, placed, until, label, taken)
-                budgets[label] -= taken
+                budgets[sources.budget[born]] -= taken
                 sources.amount[born] = taken
-                given += taken
+                given += taken * sources.source[born]
                 total += taken
                 born += 1
             if total == 0:
                 continue
             spender = graph.spent_by[coin]
-            coin_hop = i64(0) if given > 0 else hop + 1
+            coin_hop = i64(0) if given > 0 or turn_kind == BIRTH else hop + 1
             fate = i64(SPENT)
             if given == 0 and stops.receiving > 0:
                 fate = received(stops, coin, total, coin_hop)

@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from calibar.records.checks import DAY, joined, once
+from calibar.records.checks import DAY, folded_name, joined, once
 from calibar.records.exact import exact
 from calibar.records.movement import Movement, Place
 from calibar.records.reading import Read
@@ -39,8 +39,9 @@ def booked(reads: Iterable[Read]) -> list[Booked]:
     the price, stands for both, also where the statement has the fee in the same amount and the list has it apart.
     """
     reads = list(reads)
+    spelled: dict[str, str] = {}
     home = {
-        id(one): (each.custodian, read.delivery.sha256, id(each))
+        id(one): (spelled.setdefault(folded_name(each.custodian), each.custodian), read.delivery.sha256, id(each))
         for read in reads
         for each in read.statements
         for one in each.movements
@@ -54,6 +55,7 @@ def booked(reads: Iterable[Read]) -> list[Booked]:
     for one in once(statement for read in reads for statement in read.statements if not statement.complete):
         rows.setdefault((home[id(one)][2], one.place), []).append(one)
     replaced: set[int] = set()
+    alive: list[Movement] = []  # so that no id() is given twice
     added: list[Movement] = []
     for group in rows.values():
         main = next((one for one in group if one.kind != "fee"), group[0])
@@ -65,7 +67,13 @@ def booked(reads: Iterable[Read]) -> list[Booked]:
             continue
         if main.kind in (*CHAIN, "p2p"):
             replaced.add(id(found))
-            added += [main] if found.change == main.change else [one for one in group if one.asset == main.asset]
+            kept = [main] if found.change == main.change else [one for one in group if one.asset == main.asset]
+            wallet = main.wallet or found.wallet
+            told = [one._replace(wallet=wallet) for one in kept]
+            told[-1] = told[-1]._replace(balance=found.balance)
+            home |= {id(new): home[id(old)] for new, old in zip(told, kept, strict=True)}
+            alive += told
+            added += told
             said_apart = [one for one in group if one is not main]
             if found.change != main.change:
                 said_apart = [one for one in said_apart if one.asset != main.asset]
@@ -73,7 +81,7 @@ def booked(reads: Iterable[Read]) -> list[Booked]:
                 if _take(one, loose[said[id(one)], one.account, one.asset, one.change]) is None:
                     added.append(one)
     every = [one for one in whole if id(one) not in replaced] + added
-    return [Booked(said[id(one)], one, home[id(one)][1]) for one in sorted(every, key=lambda one: one.time)]
+    return [Booked(home[id(one)][0], one, home[id(one)][1]) for one in sorted(every, key=lambda one: one.time)]
 
 
 def _take(one: Movement, alike: list[Movement]) -> Movement | None:

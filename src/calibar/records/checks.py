@@ -72,10 +72,15 @@ def everything(reads: Iterable[Read]) -> list[Movement]:
     return sorted(found, key=lambda one: one.time)
 
 
+def folded_name(custodian: str) -> str:
+    """The form in which names of custodians are compared."""
+    return " ".join(custodian.casefold().split())
+
+
 def _same(statement: Statement, one: Movement) -> tuple[object, ...]:
     facts = tuple(fact for fact in one.facts if fact[0] != "status")
     said = one.operation, one.balance, facts
-    custodian = " ".join(statement.custodian.casefold().split())
+    custodian = folded_name(statement.custodian)
     return custodian, one.account, one.wallet, one.time, one.asset, one.change, *said
 
 

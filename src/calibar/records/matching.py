@@ -16,6 +16,8 @@ from calibar.records.movement import Movement
 WINDOW_S: Final = 24 * 3600
 """How far from a movement's time a transaction may be that is proposed for it."""
 MOST_PROPOSED: Final = 5
+MOST_ALIKE: Final = 100
+"""Movements of one transaction that are the same, to one address."""
 _TXID: Final = re.compile(r"(?:0x)?([0-9a-fA-F]{64})")
 _FOLDED: Final = frozenset(f"{one.hrp}1"[:3] for one in NETWORKS.values())
 _OFF_CHAIN: Final = re.compile(r"internal|off.?chain|interno", re.IGNORECASE)
@@ -129,7 +131,7 @@ def _by_id(one: Movement, said: Asked, moved: Moved | None, places: int) -> Matc
     if moved is None:
         return Match(one, "absent", (), "the ledger has not this transaction")
     if fitting := moved.exactly():
-        return Match(one, "exact", tuple(fitting[:1]), "", len(fitting) - 1)
+        return Match(one, "exact", tuple(fitting[:MOST_ALIKE]), "", len(fitting) - 1)
     address = one.fact("address")
     if there := moved.alike():
         return Match(one, "contradicted", tuple(there[:1]), f"it pays {there[0].address}, not {address}")

@@ -26,7 +26,9 @@ INVERTIBLE: Final = ("fifo", "lifo")
 """Methods that can be traced backwards."""
 FEES: Final = ("stop", "follow")
 DIRECTIONS: Final = ("forward", "backward")
-UNITS: Final = ("coin", "address")
+UNITS: Final = ("coin", "address", "record")
+"""`record`: accounts of records, and each ledger by its own."""
+_NAMED_STOPS: Final = {"coin": ("coinjoin",), "address": ("deposit",), "record": ("coinjoin", "deposit")}
 _CATEGORY: Final = re.compile(r"label:[a-z0-9_]{1,40}")
 _OUTPUTS: Final = re.compile(r"outputs:[1-9][0-9]{0,5}")
 LABEL_STOPS: Final = tuple(f"label:{category}" for category in (*CUSTODIANS, *MIXERS))
@@ -98,13 +100,13 @@ class Policy:
             object.__setattr__(self, "stops", ())
         if isinstance(self.stops, str) or not all(isinstance(name, str) for name in self.stops or ()):
             raise UsageError("stops are a list of names, such as ('coinjoin',); an empty one turns all off")
-        coins = self.unit == "coin"
+        coins, own = self.unit != "address", _NAMED_STOPS[self.unit]
         for name in self.stops or ():
-            if _CATEGORY.fullmatch(name) or name in ("labels", "coinjoin" if coins else "deposit"):
+            if _CATEGORY.fullmatch(name) or name in ("labels", *own):
                 if "label" in name and self.labels is None:
                     raise UsageError(f"stop rule {name}: there are no labels; name a table of them by --labels FILE")
             elif not (_OUTPUTS.fullmatch(name) and coins):
-                known = ", ".join(("labels", "label:CATEGORY", *(("coinjoin", "outputs:N") if coins else ("deposit",))))
+                known = ", ".join(("labels", "label:CATEGORY", *own, *(("outputs:N",) if coins else ())))
                 raise UsageError(
                     f"there is no stop rule {name[:60]!r}; with unit {self.unit} there is {known}, or none"
                 )

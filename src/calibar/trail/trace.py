@@ -112,7 +112,7 @@ def source_rows(graph: Graph, references: Sequence[tuple[NDArray[np.int64], int 
         after = np.where(coinbase == 1, graph.block_first_tx[block + 1], after)
     order = np.lexsort((label, coin, coinbase, after))
     nothing = np.zeros(coin.size, np.int64)
-    columns = (coin, label, after, coinbase, nothing, np.full(coin.size, ALL), nothing)
+    columns = (coin, label, after, coinbase, nothing, np.full(coin.size, ALL), nothing, label, np.ones(coin.size))
     return Sources(*(column[order].astype(np.int64) for column in columns))
 
 

@@ -29,7 +29,7 @@ def title_of(trail: Mapping[str, Any], asset: str) -> str:
     """An asset for people: its contract, and the symbol that it says it has, as said."""
     said = trail["assets"].get(asset, {})
     imitates = f"; IMITATES {said['imitates']}" if "imitates" in said else ""
-    return f"{asset} (“{plain(said['symbol'])}”{imitates})" if said.get("symbol") else asset
+    return f"{plain(asset)} (“{plain(said['symbol'])}”{imitates})" if said.get("symbol") else plain(asset)
 
 
 def warning_of(trail: Mapping[str, Any], asset: str, language: Language) -> str | None:

@@ -98,8 +98,10 @@ class Births(NamedTuple):
     most: U64
     skip: U64
     """As in `kernels.transfers.Arrivals`."""
+    budget: I64
+    source: I64
+    """As in `kernels.transfers.Arrivals`."""
     budgets: U64
-    """By label."""
 
 
 def births_of(references: Sequence[Reference]) -> Births:
@@ -108,7 +110,7 @@ def births_of(references: Sequence[Reference]) -> Births:
     label = np.repeat(np.arange(len(references)), [ref.transfers.size for ref in references])
     budgets = limbs([ALL if ref.amount is None else ref.amount for ref in references])[:, :2].copy()
     rows = arrivals(transfer, label)
-    return Births(transfer, label, rows.most, rows.skip, budgets)
+    return Births(transfer, label, rows.most, rows.skip, rows.budget, rows.source, budgets)
 
 
 def _walked(references: Sequence[str], snapshot: AccountSnapshot, policy: Policy) -> _Walked:
@@ -197,6 +199,7 @@ def _ask(
     order = np.argsort(flow, kind="stable")
     columns = flow[order].astype(np.int64), births.label[order].astype(np.int64)
     sources = arrivals(*columns, births.most[order], births.skip[order])
+    sources = sources._replace(budget=births.budget[order], source=births.source[order])
     stops = policy.rules
     holder_rule = np.full(selection.holdings.size, -1, np.int64)
     if ("deposit", 0) in stops:

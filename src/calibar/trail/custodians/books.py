@@ -12,15 +12,21 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Final, NamedTuple
 
+from calibar.errors import DecodeError
 from calibar.kernels import transfers as kernels
-from calibar.records.booked import CHAIN, Booked
+from calibar.records.booked import Booked
 from calibar.records.events import Event, events
 from calibar.records.exact import exact
-from calibar.records.matching import Found, Match, base_units
+from calibar.records.matching import Match, base_units
 from calibar.records.movement import Detail, Movement
+from calibar.trail.custodians.order import in_order
 from calibar.trail.custodians.pairs import p2p_paid, pairs
 
 OPENING: Final = -(1 << 62)
+MOST: Final = 1 << 126
+"""Units that the walk can hold."""
+FINE: Final = 18
+"""Places that are counted as they are written; finer ones only as far as they say something."""
 
 
 class Item(NamedTuple):
@@ -56,6 +62,8 @@ class Line:
     received: int = -1
     item: Item | None = None
     """The coin or transfer that it is on a chain."""
+    items: tuple[Item, ...] = ()
+    """Those that it may be."""
     match: Match | None = None
     ends: tuple[str, str] = ("", "")
     """Names of both ends, where a holder stands for what passes between them."""
@@ -104,10 +112,14 @@ class Books:
             self.holders.append(holder)
         return self._number[holder]
 
-    def units(self, amount: Decimal, asset: str) -> int:
-        """An amount, whatever its sign, in the places in which its asset is counted."""
+    def units(self, amount: Decimal, asset: str, row: Booked) -> int:
+        """An amount, whatever its sign, in the places in which its asset is counted. Raises DecodeError."""
         found = base_units(amount, self.places[asset])
-        assert found is not None  # noqa: S101  (places are those of the finest amount)
+        if found is None or found >= MOST:
+            raise DecodeError(
+                f"{row.movement.place}: {amount:.12g} {asset}, counted in {self.places[asset]} places, is more than "
+                "can be followed; correct the document"
+            )
         return found
 
 
@@ -124,19 +136,25 @@ def keep_books(
     _count_places(books, rows, places)
     _open(books, rows)
     details = list(details)
-    paired, orders = pairs(rows, details), _orders(books, rows, details)
+    orders = _orders(books, rows, details)
+    exact_ones = {key for key, (_, match) in matches.items() if match.state == "exact"}
+    paired = pairs(rows, details, {*orders, *exact_ones})
     by_custodian: dict[str, list[Booked]] = defaultdict(list)
     for row in rows:
         by_custodian[row.custodian].append(row)
     said = {id(row.movement): row for row in rows}
     for _, several in sorted(by_custodian.items()):
         for event in events(row.movement for row in several if row.movement.kind not in ("own", "balance")):
-            _enter(books, said, event, matches, paired, orders)
+            if event.kind == "trade":
+                _trade(books, said, event)
+                continue
+            for one in event.movements:
+                _enter(books, said[id(one)], matches, paired, orders)
     _join_items(books)
     _join_pairs(books)
     books.lines = in_order(books.lines)
     books.by_item = {
-        line.item: n for n, line in enumerate(books.lines) if line.item is not None and line.sender < 0
+        line.item: n for n, line in enumerate(books.lines) if line.item is not None and line.rows[0].movement.change > 0
     }  # fmt: skip
     return books
 
@@ -148,6 +166,8 @@ def _count_places(books: Books, rows: Sequence[Booked], places: Mapping[str, int
         for amount in (one.change, one.balance):
             if amount is not None and amount:
                 exponent = amount.as_tuple().exponent
+                if int(exponent) < -FINE:
+                    exponent = min(-FINE, int(amount.normalize().as_tuple().exponent))
                 books.places[one.asset] = max(books.places.get(one.asset, 0), -int(exponent))
         books.places.setdefault(one.asset, 0)
 
@@ -168,23 +188,18 @@ def _open(books: Books, rows: Sequence[Booked]) -> None:
         if amount > 0:
             row = first[account, _, asset]
             recipient = books.holder(Holder(account, asset))
-            books.lines.append(Line(OPENING, -1, recipient, books.units(amount, asset), asset, (row,)))
+            books.lines.append(Line(OPENING, -1, recipient, books.units(amount, asset, row), asset, (row,)))
 
 
 def _enter(
     books: Books,
-    said: Mapping[int, Booked],
-    event: Event,
+    row: Booked,
     matches: Mapping[int, tuple[int, Match]],
     paired: Mapping[int, tuple[Booked, Booked]],
     orders: Mapping[int, tuple[int, int]],
 ) -> None:
-    if event.kind == "trade":
-        _trade(books, said, event)
-        return
-    (one,) = event.movements
-    row = said[id(one)]
-    account, units = books.holder(Holder(row.account, one.asset)), books.units(one.change, one.asset)
+    one = row.movement
+    account, units = books.holder(Holder(row.account, one.asset)), books.units(one.change, one.asset, row)
     line = Line(one.time, account, -1, units, one.asset, (row,), ends=(row.account, ""))
     if one.change > 0:
         line.sender, line.recipient, line.ends = -1, account, ("", row.account)
@@ -193,7 +208,7 @@ def _enter(
         line.given, line.received = (group, -1) if one.change < 0 else (-1, group)
     elif id(one) in paired:
         _between(books, line, paired[id(one)])
-    elif one.kind in CHAIN and id(one) in matches:
+    elif id(one) in matches and (one.kind == "deposit") == (one.change > 0):
         _on_chain(books, line, *matches[id(one)])
     elif one.kind == "fee" and one.change < 0:
         line.role = kernels.FEE
@@ -217,7 +232,7 @@ def _trade(books: Books, said: Mapping[int, Booked], event: Event) -> None:
     fees: list[Line] = []
     for one in event.movements:
         row = said[id(one)]
-        holder, units = books.holder(Holder(row.account, one.asset)), books.units(one.change, one.asset)
+        holder, units = books.holder(Holder(row.account, one.asset)), books.units(one.change, one.asset, row)
         if one.kind == "fee":
             sides = (holder, -1) if one.change < 0 else (-1, holder)
             role = kernels.FEE if one.change < 0 else kernels.MOVE
@@ -226,13 +241,15 @@ def _trade(books: Books, said: Mapping[int, Booked], event: Event) -> None:
             sums[one.asset] += one.change
             rows[one.asset].append(row)
     given, received = ([asset for asset, total in sums.items() if total * sign > 0] for sign in (-1, 1))
-    account = said[id(event.movements[0])].account
+    first = said[id(event.movements[0])]
+    account = first.account
     converts = len(given) == len(received) == 1
     if converts:
         (out,), (into,) = given, received
-        books.trades.append(Trade(out, books.units(sums[out], out), into, books.units(sums[into], into)))
+        gave, got = books.units(sums[out], out, first), books.units(sums[into], into, first)
+        books.trades.append(Trade(out, gave, into, got))
     for asset in (*given, *received):
-        units, holder = books.units(sums[asset], asset), books.holder(Holder(account, asset))
+        units, holder = books.units(sums[asset], asset, first), books.holder(Holder(account, asset))
         gives = sums[asset] < 0
         line = Line(event.movements[0].time, *((holder, -1) if gives else (-1, holder)), units, asset, (*rows[asset],))
         if converts:
@@ -244,51 +261,49 @@ def _trade(books: Books, said: Mapping[int, Booked], event: Event) -> None:
 
 
 def _on_chain(books: Books, line: Line, chain: int, match: Match) -> None:
-    """A deposit or withdrawal that a ledger has: exactly, or the only one that fits."""
+    """A deposit or withdrawal that a ledger has: exactly, or the only one that fits. Which of several is told later."""
     line.match = match
-    found = match.found[0]
-    line.item = Item(chain, found.id)
-    if line.sender >= 0:
-        line.recipient = books.holder(Holder(found.address, line.asset, line.item))
-        line.ends = line.ends[0], found.address
-    else:
-        line.ends = found.address, line.ends[1]
+    line.items = tuple(Item(chain, found.id) for found in match.found[: None if match.state == "exact" else 1])
+    address = match.found[0].address
+    line.ends = (line.ends[0], address) if line.sender >= 0 else (address, line.ends[1])
 
 
 def _join_items(books: Books) -> None:
-    """A withdrawal that pays another account's deposit address is a flow between the two; one that two rows claim
-    belongs to the first."""
+    """Give each coin and transfer to the rows that say it: those that name it before those that only fit, then the
+    earlier. A withdrawal that pays another account's deposit address is a flow between the two."""
+    claims = [line for line in books.lines if line.match is not None]
+    claims.sort(key=lambda line: (line.match is not None and line.match.state != "exact", line.time))
     made: dict[Item, Line] = {}
-    for line in sorted((line for line in books.lines if line.item is not None), key=lambda line: line.time):
-        assert line.item is not None  # noqa: S101
+    for line in claims:
         if line.sender < 0:
             continue
-        if line.item in made:
-            line.recipient = books.holder(Holder(line.ends[1], line.asset, None, "matched twice"))
-            line.item = None
-        else:
+        line.item = next((item for item in line.items if item not in made), None)
+        if line.item is not None:
             made[line.item] = line
+        reason = "" if line.item is not None else "matched twice"
+        line.recipient = books.holder(Holder(line.ends[1], line.asset, line.item, reason))
     taken: set[Item] = set()
-    for line in books.lines:
-        if line.item is None or line.sender >= 0:
+    for line in claims:
+        if line.sender >= 0:
             continue
-        if line.item in taken:
-            line.item = None
-        elif line.item in made:
+        line.item = next((item for item in line.items if item not in taken), None)
+        if line.item is None:
+            continue
+        taken.add(line.item)
+        if line.item in made:
             _come_from(books, line, made[line.item])
             books.entered.add(line.item)
-        if line.item is not None:
-            taken.add(line.item)
 
 
 def _orders(books: Books, rows: Sequence[Booked], details: Iterable[Detail]) -> dict[int, tuple[int, int]]:
     """P2P orders that a bank's row paid, as trades. By id() of both movements: the trade, and when it is entered."""
     found: dict[int, tuple[int, int]] = {}
     for given, received in p2p_paid(rows, details):
-        units = [books.units(side.change, side.asset) for side in (given, received)]
-        books.trades.append(Trade(given.asset, units[0], received.asset, units[1]))
-        found[id(given)] = len(books.trades) - 1, given.time
-        found[id(received)] = len(books.trades) - 1, max(given.time, received.time)
+        gave, got = (books.units(side.movement.change, side.movement.asset, side) for side in (given, received))
+        books.trades.append(Trade(given.movement.asset, gave, received.movement.asset, got))
+        found[id(given.movement)] = len(books.trades) - 1, given.movement.time
+        last = max(given.movement.time, received.movement.time)
+        found[id(received.movement)] = len(books.trades) - 1, last
     return found
 
 
@@ -327,42 +342,3 @@ def _come_from(books: Books, line: Line, out: Line) -> None:
     line.time = max(line.time, out.time)
     line.before = Line(line.time, out.recipient, half, line.units, line.asset, line.rows)
     line.sender = half
-
-
-def in_order(lines: Sequence[Line]) -> list[Line]:
-    """Flows in order of time, each account's in its own order, and what arrives from another account after it left.
-
-    Where rows contradict each other about what came first, time decides.
-    """
-    order = sorted(range(len(lines)), key=lambda n: (lines[n].time, n))
-    number = {id(line): n for n, line in enumerate(lines)}
-    books: dict[str, list[int]] = defaultdict(list)
-    for n in order:
-        books[lines[n].book].append(n)
-    heads = dict.fromkeys(books, 0)
-    found: list[Line] = []
-    done: set[int] = set()
-    for first in order:
-        waiting, seen = [first], {first}
-        while waiting:
-            n = waiting[-1]
-            line, book = lines[n], books[lines[n].book]
-            while heads[line.book] < len(book) and book[heads[line.book]] in done:
-                heads[line.book] += 1
-            needed = [book[heads[line.book]]] if n not in done else []
-            needed += [number[id(line.after)]] if line.after is not None else []
-            if n not in done and (new := [m for m in needed if m not in done and m not in seen]):
-                waiting.append(new[0])
-                seen.add(new[0])
-                continue
-            waiting.pop()
-            if n not in done:
-                done.add(n)
-                found += [line] if line.before is None else [line.before, line]
-    return found
-
-
-def found_on(match: Match) -> Found | None:
-    """The movement of a chain that a match is followed to: the exact one, or the only one that fits."""
-    follows = match.state == "exact" or (match.state == "proposed" and not match.others)
-    return match.found[0] if follows and match.found else None

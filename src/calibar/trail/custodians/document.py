@@ -14,10 +14,12 @@ from calibar.kernels import transfers as kernels
 from calibar.records.booked import Booked
 from calibar.records.reading import Read
 from calibar.trail.accounts.document import check_balance, written
+from calibar.trail.custodians.amounts import Amounts, resting, scaled, summed, times, told
 from calibar.trail.custodians.books import Holder
 from calibar.trail.custodians.joined import Rounds
-from calibar.trail.custodians.parts import RECORD, Segments
-from calibar.trail.custodians.walk import Labelled, RecordStep
+from calibar.trail.custodians.order import merged
+from calibar.trail.custodians.parts import RECORD, Birth
+from calibar.trail.custodians.walk import RecordStep
 from calibar.trail.document import Trail, digest_of
 from calibar.trail.policy import DEFINITION
 
@@ -31,7 +33,6 @@ _KINDS: Final = {
     kernels.RECEIVED: "received",
 }
 _PARTS: Final = ("in", "held", "stopped", "fees", "burnt", "converted_out", "converted_in")
-Amounts = dict[str, int]
 
 
 def build(state: Rounds, reads: Sequence[Read]) -> Trail:
@@ -45,7 +46,7 @@ def build(state: Rounds, reads: Sequence[Read]) -> Trail:
     holdings = content.holdings()
     document: dict[str, Any] = {
         "definition": DEFINITION,
-        "ledgers": [reached.document["ledger"] for reached in state.reached if reached.document],
+        "ledgers": [part.ledger() for part in state.parts],
         "records": [
             {
                 "name": read.delivery.name,
@@ -72,59 +73,37 @@ def build(state: Rounds, reads: Sequence[Read]) -> Trail:
     return Trail(document)
 
 
-def merged(parts: Sequence[list[dict[str, Any]]]) -> list[dict[str, Any]]:
-    """All steps in order of time, each part's in its own order, and each after the step that its value comes from."""
-    made = {name for steps in parts for step in steps for name in step["makes"]}
-    heads, found, done = [0] * len(parts), list[dict[str, Any]](), set[str]()
-    hops: dict[Any, int] = {}
-    while any(head < len(steps) for head, steps in zip(heads, parts, strict=True)):
-        waiting = [n for n, steps in enumerate(parts) if heads[n] < len(steps)]
-        ready = [n for n in waiting if all(name in done or name not in made for name in parts[n][heads[n]]["needs"])]
-        first = min(ready or waiting, key=lambda n: (_when(parts[n][heads[n]]), n))
-        step = parts[first][heads[first]]
-        heads[first] += 1
-        done.update(step.pop("makes"))
-        step.pop("needs")
-        given = (step["txid"] or step["transfer"], step.get("network", ""))
-        step["hop"] = 1 + min((hops.get(key, 0) for key in _keys(step, "inputs")), default=0)
-        if step["kind"] == "converted":
-            hops[given] = step["hop"]
-        elif step["kind"] == "received":
-            step["hop"] = hops.get(given, step["hop"])
-        for key in _keys(step, "outputs"):
-            hops[key] = min(hops.get(key, step["hop"]), step["hop"])
-        found.append(step)
-    return found
-
-
-def _when(step: Mapping[str, Any]) -> int:
-    return step["time"] if step["time"] is not None else 0
-
-
-def _keys(step: Mapping[str, Any], side: str) -> list[object]:
-    """By what the hops of what a step draws and brings are known: coins, and what accounts have of an asset."""
-    return [
-        key
-        for entry in step[side]
-        if entry["traced"]
-        for key in (entry.get("coin"), (entry.get("account"), step["asset"]))
-        if key is not None and key != (None, step["asset"])
-    ]
-
-
 class _Builder:
     def __init__(self, state: Rounds) -> None:
         self.state, self.books = state, state.books
+        self.documents = [reached.document() for reached in state.reached]
         self.sums: dict[tuple[int, str], Amounts] = {}
         self.assets: dict[str, dict[str, Any]] = {}
         self.rules: dict[str, str] = {}
         self.rests: list[dict[str, Any]] = []
         for asset, places in sorted(self.books.places.items()):
             self.assets[asset] = {"symbol": asset, "decimals": places, "recorded": True}
-        for n, reached in enumerate(state.reached):
-            self.rules |= reached.document.get("rules", {})
-            for own in reached.document.get("assets", {"": {}} if reached.document else {}):
-                self.know(n, own, reached.document.get("assets", {}).get(own, {}))
+        for n, document in enumerate(self.documents):
+            self.rules |= document.get("rules", {})
+            for own in document.get("assets", {"": {}} if document else {}):
+                self.know(n, own, document.get("assets", {}).get(own, {}))
+        self.payments = [self._payments(n) for n in range(len(state.parts))]
+        self.births_of: dict[tuple[int, int], list[Birth]] = {}
+        for n, births in enumerate(state.births):
+            for birth in births:
+                self.births_of.setdefault((n, birth.id), []).append(birth)
+        self.first_of = {line.given: line for line in reversed(self.books.lines) if line.given >= 0}
+        self.into: dict[int, int] = {}
+        for line in self.books.lines:
+            self.into[line.recipient] = self.into.get(line.recipient, 0) + line.units
+            self.into[line.sender] = self.into.get(line.sender, 0) - line.units
+
+    def _payments(self, n: int) -> dict[tuple[str, str], list[str]]:
+        """By whom withdrawals pay on a ledger, and what: their coins or transfers."""
+        found: dict[tuple[str, str], list[str]] = {}
+        for item in dict.fromkeys(birth.id for birth in self.state.births[n]):
+            found.setdefault(self.paid(n, item), []).append(self.state.parts[n].name(item))
+        return found
 
     def know(self, chain: int, own: str, said: Mapping[str, Any]) -> None:
         """An asset of a ledger, under the name that records have for it."""
@@ -159,8 +138,8 @@ class _Builder:
 
     def policy(self) -> dict[str, Any]:
         """The rules of all parts, but for the heights that each ledger has."""
-        units = sorted({reached.document["policy"]["unit"] for reached in self.state.reached if reached.document})
-        stops = [stop for reached in self.state.reached for stop in reached.document.get("policy", {}).get("stops", ())]
+        units = sorted({document["policy"]["unit"] for document in self.documents if document})
+        stops = [stop for document in self.documents for stop in document.get("policy", {}).get("stops", ())]
         found = self.state.policy.document(self.state.policy.as_of)
         return found | {"unit": "+".join([*units, "record"]), "stops": [s for s in dict.fromkeys(stops) if s != RECORD]}
 
@@ -170,14 +149,12 @@ class _Builder:
         """Rows of the REFs, by label."""
         rows: list[tuple[int, dict[str, Any]]] = []
         for n, part in enumerate(self.state.parts):
-            for birth in part.base:
-                own = part.asset(birth.id)
-                asset, units = self.asset(n, own), birth.most * self.factor(n, own)
-                self.add(birth.label, asset, "in", units)
-                name = part.name(birth.id)
-                rows.append(
-                    (birth.label, {"transfer": name, "asset": asset, "amount": units, "account": part.owner(birth.id)})
-                )
+            for item, label, amount in self.state.reached[n].labelled:
+                own = part.asset(item)
+                asset, units = self.asset(n, own), amount * self.factor(n, own)
+                self.add(label, asset, "in", units)
+                said = {"transfer": part.name(item), "asset": asset, "amount": units, "account": part.owner(item)}
+                rows.append((label, said))
         for source, units in zip(self.state.sources, self.state.walked.taken, strict=True):
             line = self.books.lines[source.line]
             self.add(source.label, line.asset, "in", units)
@@ -198,7 +175,7 @@ class _Builder:
 
     def chain_steps(self, n: int) -> list[dict[str, Any]]:
         """A ledger's steps, and what becomes of value on it."""
-        document = self.state.reached[n].document
+        document = self.documents[n]
         if not document:
             return []
         coins = document["policy"]["unit"] == "coin"
@@ -231,11 +208,9 @@ class _Builder:
     def account_step(self, n: int, step: Mapping[str, Any]) -> dict[str, Any]:
         asset, factor = self.asset(n, step["asset"]), self.factor(n, step["asset"])
         sides = {side: [scaled(entry, factor) for entry in step[side]] for side in ("inputs", "outputs")}
-        draws = (sides["inputs"][0]["account"], asset)
-        needs = [
-            self.state.parts[n].name(birth.id) for birth in self.state.births[n] if self.paid(n, birth.id) == draws
-        ]
-        more = {"network": self.state.parts[n].network, "asset": asset, "makes": [step["transfer"]], "needs": needs}
+        needs = self.payments[n].get((sides["inputs"][0]["account"], asset), [])
+        network = self.state.parts[n].network
+        more = {"network": network, "asset": asset, "makes": [step["transfer"]], "needs": needs}
         return {key: value for key, value in step.items() if key != "hop"} | sides | more
 
     def paid(self, n: int, item: int) -> tuple[str, str]:
@@ -285,7 +260,7 @@ class _Builder:
         part = self.state.parts[n]
         for line, segments in self.state.arrived.items():
             item = self.books.lines[line].item
-            if item is None or item.chain != n or item.id in part.sourced():
+            if item is None or item.chain != n:
                 continue
             key = part.name(item.id) if coins else (part.owner(item.id), part.asset(item.id))
             sums = found.setdefault(key, {})
@@ -361,9 +336,7 @@ class _Builder:
         group = max(line.given, line.received)
         if group >= 0:
             trade = self.books.trades[group]
-            step["transfer"] = next(
-                str(other.rows[0].movement.place) for other in self.books.lines if other.given == group
-            )  # fmt: skip
+            step["transfer"] = str(self.first_of[group].rows[0].movement.place)
             step["by"] = {
                 "rule": "statement",
                 "venue": [line.rows[0].custodian],
@@ -401,15 +374,13 @@ class _Builder:
         assert holder.item is not None  # noqa: S101
         n = holder.item.chain
         factor = self.state.factor(n, holder.asset)
-        for birth in self.state.births[n]:
-            if birth.id == holder.item.id:
-                traced[f"S{birth.label}"] -= birth.most * factor
+        for birth in self.births_of.get((n, holder.item.id), ()):
+            traced[f"S{birth.label}"] -= birth.most * factor
         return {label: units for label, units in traced.items() if units}
 
     def balance(self, number: int) -> int:
         """What the records leave a holder."""
-        into = sum(line.units for line in self.books.lines if line.recipient == number)
-        return max(0, into - sum(line.units for line in self.books.lines if line.sender == number))
+        return max(0, self.into.get(number, 0))
 
     def totals(self) -> dict[str, dict[str, Amounts]]:
         """By label and asset."""
@@ -418,37 +389,3 @@ class _Builder:
             if any(sums.values()):
                 found.setdefault(f"S{label}", {})[asset] = sums
         return found
-
-
-def resting(
-    account: str, asset: str, traced: Amounts, state: str, reason: str, value: int | None = None
-) -> dict[str, Any]:
-    """A holding's row."""
-    whole = sum(traced.values()) if value is None else value
-    return {"account": account, "asset": asset, "value": whole, "traced": traced, "state": state, "reason": reason}
-
-
-def summed(segments: Segments) -> Amounts:
-    """Units by label."""
-    sums: dict[int, int] = {}
-    for label, units in segments:
-        if label is not None:
-            sums[label] = sums.get(label, 0) + units
-    return {f"S{label}": units for label, units in sorted(sums.items()) if units}
-
-
-def told(pieces: Iterable[Labelled]) -> Amounts:
-    """Units by label."""
-    return {f"S{piece.label}": piece.units for piece in pieces if piece.units}
-
-
-def times(traced: Mapping[str, Any], factor: int) -> Amounts:
-    """Amounts in finer places."""
-    return {label: int(units) * factor for label, units in traced.items()}
-
-
-def scaled(entry: Mapping[str, Any], factor: int) -> dict[str, Any]:
-    """An entry with its amounts in finer places."""
-    value = entry.get("value")
-    found = {**entry, "traced": times(entry["traced"], factor)}
-    return found if value is None else found | {"value": int(value) * factor}

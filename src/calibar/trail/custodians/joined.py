@@ -17,15 +17,16 @@ from calibar.ledger.accounts.snapshot import AccountSnapshot
 from calibar.ledger.snapshot import Snapshot
 from calibar.records.booked import CHAIN, Booked, booked
 from calibar.records.chains import chain_of
-from calibar.records.matching import Match, match
+from calibar.records.matching import Chain, Match, match
 from calibar.records.reading import Read
-from calibar.trail.custodians.books import OPENING, Books, Item, found_on, keep_books
-from calibar.trail.custodians.parts import Birth, Part, Reached, Segments, check_method, part_of
+from calibar.trail.custodians.books import OPENING, Books, Item, keep_books
+from calibar.trail.custodians.parts import Birth, Part, Reached, Segments, check_method, concerns, part_of
 from calibar.trail.custodians.walk import RecordWalk, walk_books
 from calibar.trail.document import Trail
 from calibar.trail.policy import Policy
 
-ROUNDS = 200
+MOST_PLACES = 36
+"""Decimals of a token that are believed."""
 _RECORD = re.compile(r"record:(.+?)(?:=([0-9]{1,40}(?:\.[0-9]{1,40})?))?")
 
 
@@ -82,45 +83,77 @@ def trace(
         raise UsageError("nothing to trace: name at least one REF")
     _check(policy, snapshots)
     chains = [chain_of(snapshot, dict(tokens or {})) for snapshot in snapshots]
-    rows = booked(reads)
-    assets = {row.movement.asset for row in rows}
-    places = [{a: d for a in sorted(assets) if (d := chain.decimals(a)) is not None} for chain in chains]
-    matches = _matches(rows, chains)
+    rows, places, names = _one_name(booked(reads), chains)
     finest: dict[str, int] = {}
     for each in places:
         for asset, decimals in each.items():
             finest[asset] = max(decimals, finest.get(asset, 0))
     details = [one for read in reads for statement in read.statements for one in statement.details]
-    books = keep_books(rows, matches, details, finest)
+    books = keep_books(rows, _matches(rows, chains), details, finest)
     own, asked = _references(references, snapshots, books)
     deposits: list[dict[int, str]] = [{} for _ in snapshots]
-    for line in books.lines:
-        if line.item is not None and line.match is not None and line.rows[0].movement.kind == "deposit":
-            deposits[line.item.chain][line.item.id] = line.match.found[0].address
+    for item, number in books.by_item.items():
+        deposits[item.chain][item.id] = books.lines[number].ends[0]
+    for name in policy.overrides:
+        if not any(concerns(name, *_kind_of(snapshot)) for snapshot in snapshots):
+            raise UsageError(f"an override names {name[:80]}, which is no transaction and no address of a ledger here")
     parts = [part_of(snapshot, policy, own[n], deposits[n]) for n, snapshot in enumerate(snapshots)]
-    names = [{chain.named(asset): asset for asset in each} for chain, each in zip(chains, places, strict=True)]
-    state = Rounds(books, parts, asked, places, names, [*references], policy)
-    return build(_rounds(state), reads)
+    return build(_rounds(Rounds(books, parts, asked, places, names, [*references], policy)), reads)
+
+
+def _kind_of(snapshot: Snapshot | AccountSnapshot) -> tuple[str, str]:
+    """A ledger's network, and what is followed on it."""
+    return (snapshot.network.name, "coin") if isinstance(snapshot, Snapshot) else (snapshot.chain, "address")
+
+
+def _one_name(
+    rows: Sequence[Booked], chains: Sequence[Chain]
+) -> tuple[list[Booked], list[dict[str, int]], list[dict[str, str]]]:
+    """The rows, with one name for what ledgers know as one asset; by ledger, the decimals of each asset by that name,
+    and the name by what the ledger's own trails call it."""
+    assets = sorted({row.movement.asset for row in rows})
+    names: list[dict[str, str]] = []
+    called: dict[str, str] = {}
+    places: list[dict[str, int]] = []
+    for chain in chains:
+        known = {
+            asset: found for asset in assets if (found := chain.decimals(asset)) is not None and found <= MOST_PLACES
+        }
+        own: dict[str, str] = {}
+        for asset in known:
+            first = own.setdefault(chain.named(asset), called.get(asset, asset))
+            called[asset] = first
+        names.append(own)
+        places.append({called[asset]: found for asset, found in known.items()})
+    renamed = [
+        row if called.get(row.movement.asset, row.movement.asset) == row.movement.asset
+        else row._replace(movement=row.movement._replace(asset=called[row.movement.asset]))
+        for row in rows
+    ]  # fmt: skip
+    return renamed, places, names
 
 
 def _check(policy: Policy, snapshots: Sequence[Snapshot | AccountSnapshot]) -> None:
     check_method(policy, any(isinstance(snapshot, Snapshot) for snapshot in snapshots))
     if policy.direction != "forward" or policy.fees != "stop" or policy.segments or policy.links is not None:
         raise UsageError("a trail through records goes forward, and fees, links and segments are not followed in it")
-    if policy.min_amount is not None or policy.max_hops is not None:
-        raise UsageError("a trail through records has no limits of hops or amounts yet; leave them out")
+    if policy.min_amount is not None or policy.max_hops is not None or policy.as_of is not None:
+        raise UsageError("a trail through records has no limits of hops, amounts or height yet; leave them out")
 
 
-def _matches(rows: Sequence[Booked], chains: Sequence[object]) -> dict[int, tuple[int, Match]]:
-    """By a movement's id(): the ledger that has it, and where. An exact match goes before a proposal."""
+def _matches(rows: Sequence[Booked], chains: Sequence[Chain]) -> dict[int, tuple[int, Match]]:
+    """By a movement's id(): the ledger that has it, and where: exactly, else by the only proposal of all ledgers."""
     moved = [row.movement for row in rows if row.movement.kind in CHAIN]
-    found: dict[int, tuple[int, Match]] = {}
+    exactly: dict[int, tuple[int, Match]] = {}
+    proposed: dict[int, list[tuple[int, Match]]] = {}
     for number, chain in enumerate(chains):
-        for one in match(moved, chain):  # type: ignore[arg-type]
-            known = found.get(id(one.movement))
-            if found_on(one) is not None and (known is None or (one.state, known[1].state) == ("exact", "proposed")):
-                found[id(one.movement)] = number, one
-    return found
+        for one in match(moved, chain):
+            if one.state == "exact":
+                exactly.setdefault(id(one.movement), (number, one))
+            elif one.state == "proposed":
+                fits = proposed.setdefault(id(one.movement), [])
+                fits += [(number, one)] * (1 + one.others)
+    return {key: fits[0] for key, fits in proposed.items() if len(fits) == 1} | exactly
 
 
 def _references(
@@ -136,6 +169,8 @@ def _references(
         homes = [n for n, snapshot in enumerate(snapshots) if _has(snapshot, text)]
         if not homes:
             raise UsageError(f"{text}: no ledger here has it; a REF is one of a ledger, or record:FILE:ROW")
+        if len(homes) > 1:
+            raise UsageError(f"{text}: several ledgers here have it; name a coin or a transfer that one alone has")
         own[homes[0]][label] = text
     return own, asked
 
@@ -158,13 +193,19 @@ def _has(snapshot: Snapshot | AccountSnapshot, text: str) -> bool:
 def _row_named(books: Books, label: int, name: str, amount: str | None) -> Source:
     """The flow that a row of a document says: what it brings to whom it pays."""
     halves = {id(line.before) for line in books.lines}
-    found = []
+    found, there = list[int](), False
     for number, line in enumerate(books.lines):
         # What goes from one account to another is several flows; it is labelled where it leaves the first.
         if id(line) in halves or (line.sender_is_way and len(line.rows) > 1) or line.time == OPENING:
             continue
-        if line.recipient >= 0 and any(name in _called(row) for row in line.rows):
-            found.append(number)
+        if any(name in _called(row) for row in line.rows):
+            there = True
+            if line.recipient >= 0 and line.units:
+                found.append(number)
+    if there and not found:
+        raise UsageError(
+            f"record:{name}: that row brings nobody anything (a fee, what a trade gives, zero); name what it received"
+        )
     if not found:
         raise UsageError(f"record:{name}: no document has a movement in that row; `calibar records show` lists them")
     if len(found) > 1:
@@ -196,11 +237,10 @@ def _called(row: Booked) -> set[str]:
 
 def _rounds(state: Rounds) -> Rounds:
     """Until the withdrawals bring the chains nothing else than before. Raises DamageError where that never happens."""
-    sourced = [part.sourced() for part in state.parts]
     births: list[list[Birth]] = [[] for _ in state.parts]
     walked: list[tuple[list[Birth], Reached]] = []
     labels, asked = len(state.references), [(one.line, one.label, one.units) for one in state.sources]
-    for _ in range(ROUNDS):
+    for _ in range(2 + len({line.item for line in state.books.lines if line.item is not None})):
         walked = [
             walked[n] if walked and walked[n][0] == births[n] else (births[n], part.walk(births[n]))
             for n, part in enumerate(state.parts)
@@ -208,16 +248,27 @@ def _rounds(state: Rounds) -> Rounds:
         state.arrived = {
             line: _scaled(state, n, line, segments)
             for n, (_, reached) in enumerate(walked)
-            for item, segments in {**reached.arrived, **sourced[n]}.items()
+            for item, segments in reached.arrived.items()
             if (line := state.books.by_item.get(Item(n, item))) is not None
         }
         state.walked = walk_books(state.books, state.policy.method, state.arrived, asked, labels)
         now = _births(state)
         if now == births:
             state.reached, state.births = [reached for _, reached in walked], births
+            _check_labelled(state)
             return state
         births = now
     raise DamageError("the records and the chains contradict each other in time: value arrives before it left")
+
+
+def _check_labelled(state: Rounds) -> None:
+    found = {label for reached in state.reached for _, label, _ in reached.labelled}
+    found |= {source.label for source, units in zip(state.sources, state.walked.taken, strict=True) if units}
+    for label, text in enumerate(state.references):
+        if label not in found:
+            raise UsageError(
+                f"S{label} ({text}) labels nothing: it has no value of its own, or earlier REFs have taken it"
+            )
 
 
 def _scaled(state: Rounds, chain: int, line: int, segments: Segments) -> Segments:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from decimal import Decimal, InvalidOperation
 from typing import Final
 
-from calibar.records.booked import CHAIN, Booked
-from calibar.records.movement import Detail, Movement
+from calibar.records.booked import Booked
+from calibar.records.movement import Detail
 
 BETWEEN: Final = 3 * 86_400
 """Seconds between the two ends of a payment between accounts: banks take days."""
@@ -19,37 +19,39 @@ _INSIDE: Final = ("trade", "fee", "reward", "own")
 """Kinds that pay nobody else."""
 
 
-def pairs(rows: Sequence[Booked], details: Iterable[Detail]) -> dict[int, tuple[Booked, Booked]]:
+def pairs(
+    rows: Sequence[Booked], details: Iterable[Detail], settled: Collection[int] = ()
+) -> dict[int, tuple[Booked, Booked]]:  # fmt: skip
     """Payments of which both accounts have a row: one names the other's account, or both name one operation of their
-    custodian. By id() of both movements."""
+    custodian. By id() of both movements; `settled` are the id() of those of which it is known what they are."""
     names = _names(rows, details)
-    sides = _Nearest()
+    sides, alone = _Nearest(), _said_once(rows)
     for row in rows:
         one = row.movement
-        if one.change > 0 and one.kind not in _INSIDE:
+        if one.change > 0 and one.kind not in _INSIDE and id(one) not in settled:
             what = one.asset, one.change
             sides.add(("of", row.account, *what), row)
             if (payer := names.get(_plain(one.fact("counterparty account")))) is not None:
                 sides.add(("from", payer, *what), row)
-            for operation in _operations(row):
+            for operation in _operations(row, alone):
                 sides.add((*operation, *what), row)
     found: dict[int, tuple[Booked, Booked]] = {}
     for row in rows:
         one = row.movement
-        if one.change >= 0 or one.kind in _INSIDE:
+        if one.change >= 0 or one.kind in _INSIDE or id(one) in settled:
             continue
         what = one.asset, -one.change
         keys: list[tuple[object, ...]] = [("from", row.account, *what)]
         if (payee := names.get(_plain(one.fact("counterparty account")))) is not None:
             keys.append(("of", payee, *what))
-        keys += [(*operation, *what) for operation in _operations(row)]
+        keys += [(*operation, *what) for operation in _operations(row, alone)]
         nearest = sides.take(keys, one.time, row.account)
         if nearest is not None:
             found[id(one)] = found[id(nearest.movement)] = row, nearest
     return found
 
 
-def p2p_paid(rows: Sequence[Booked], details: Iterable[Detail]) -> list[tuple[Movement, Movement]]:
+def p2p_paid(rows: Sequence[Booked], details: Iterable[Detail]) -> list[tuple[Booked, Booked]]:
     """P2P orders whose price in full a bank account of the same customer paid or received: what is given for what."""
     banks: dict[str, set[str]] = defaultdict(set)
     accounts = _by_number(rows)
@@ -69,13 +71,13 @@ def p2p_paid(rows: Sequence[Booked], details: Iterable[Detail]) -> list[tuple[Mo
     for row in rows:
         one = row.movement
         total = _amount(one.fact("total")) if one.kind == "p2p" else None
-        if total is None:
+        if total is None or not one.change:
             continue
         what = one.fact("fiat").upper(), total if one.change < 0 else -total
         keys: list[tuple[object, ...]] = [("of", bank, *what) for bank in sorted(banks.get(row.account, ()))]
         keys += [(name, side, *what) for name in _SIDES if (side := _plain(one.fact(name)))]
         if (bank := paid.take(keys, one.time, row.account)) is not None:
-            found.append((one, bank.movement) if one.change < 0 else (bank.movement, one))
+            found.append((row, bank) if one.change < 0 else (bank, row))
     return found
 
 
@@ -139,13 +141,30 @@ def _plain(name: str) -> str:
     return "".join(name.casefold().split())
 
 
-def _operations(row: Booked) -> Iterator[tuple[object, ...]]:
+def _said_once(rows: Iterable[Booked]) -> set[tuple[object, ...]]:
+    """Remarks that one row alone has of those that go out of a custodian's accounts, and one of those that come in."""
+    count = Counter(
+        (row.custodian, row.movement.change > 0, row.movement.fact("remark"))
+        for row in rows
+        if row.movement.kind == "transfer"
+    )
+    return {
+        (custodian, text)
+        for custodian, _, text in count
+        if count[custodian, True, text] == count[custodian, False, text] == 1
+    }
+
+
+def _operations(row: Booked, alone: Collection[tuple[object, ...]]) -> Iterator[tuple[object, ...]]:
     """What the two rows of one operation inside a custodian have in common."""
     one = row.movement
-    kind = "chain" if one.kind in CHAIN else one.kind
-    for name in ("order", "txid", "remark"):
+    kind = {"deposit": "chain", "withdrawal": "chain", "fiat in": "fiat", "fiat out": "fiat"}.get(one.kind, one.kind)
+    for name in ("order", "txid"):
         if value := one.fact(name):
             yield name, row.custodian, kind, value
+    remark = one.fact("remark")
+    if remark and kind == "transfer" and (row.custodian, remark) in alone:
+        yield "remark", row.custodian, kind, remark
 
 
 def _amount(text: str) -> Decimal | None:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final, NamedTuple, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from calibar.chains.facts import integers, limbs
-from calibar.errors import UsageError
+from calibar.errors import AddressError, UsageError
 from calibar.kernels import taint
 from calibar.kernels import transfers as kernels
 from calibar.kernels.cuts import CLEAN
@@ -23,15 +25,19 @@ from calibar.trail import document as coin_document
 from calibar.trail import trace as coins
 from calibar.trail.accounts import references as account_references
 from calibar.trail.accounts import trace as accounts
+from calibar.trail.accounts.document import Question
 from calibar.trail.accounts.document import build as build_accounts
 from calibar.trail.accounts.naming import find_transfers, transfer_name
+from calibar.trail.accounts.selection import places
 from calibar.trail.policy import ACCOUNT_METHODS, METHODS, Policy
 from calibar.trail.references import Reference, resolve
-from calibar.trail.stops import stops_on_coins
+from calibar.trail.stops import passed_addresses, stops_on_coins
 
 RECORD: Final = "label:record"
 """The stop rule at deposit addresses that records have: the trail goes on in them."""
 ALL: Final = (1 << 62) - 1
+_WITHOUT_END: Final = (1 << 128) - 1
+I64 = NDArray[np.int64]
 Segments = list[tuple[int | None, int]]
 """Labels, None where clean, and units, in their order."""
 
@@ -48,19 +54,23 @@ class Birth(NamedTuple):
 class Reached(NamedTuple):
     """What a walk of one ledger found."""
 
-    document: Mapping[str, Any]
     arrived: dict[int, Segments]
     """By deposit: what it brings into the records."""
     taken: list[int]
     """Units that each birth labelled: fewer where the coin had labels before."""
+    labelled: list[tuple[int, int, int]]
+    """Coin or transfer, label and units of what REFs label."""
+    document: Callable[[], Mapping[str, Any]]
+    """The ledger's own trail; empty where nothing was labelled."""
 
 
 class Part(Protocol):
     """A ledger."""
 
     network: str
-    base: list[Birth]
-    """What REFs label."""
+
+    def ledger(self) -> dict[str, Any]:
+        """Which it is, and how far it goes."""
 
     def name(self, item: int) -> str:
         """A coin or transfer, as trails name it."""
@@ -74,11 +84,9 @@ class Part(Protocol):
     def find(self, name: str) -> int:
         """The coin or transfer of a name that the part's own document has."""
 
-    def sourced(self) -> dict[int, Segments]:
-        """Deposits that REFs themselves name, and what they bring."""
-
     def walk(self, births: Sequence[Birth]) -> Reached:
-        """Follow the REFs and what withdrawals brought."""
+        """Follow the REFs and what withdrawals brought. What a withdrawal brings is there before a REF takes its part,
+        and stop rules apply to it; deposits of the records stop even what a REF names."""
 
 
 def part_of(
@@ -96,17 +104,62 @@ def part_of(
 
 def _stopping(policy: Policy, network: str, unit: str, deposits: Mapping[int, str]) -> Policy:
     """The policy, with a stop at the deposit addresses."""
-    for address in sorted({*deposits.values()} & policy.overrides.keys()):
-        raise UsageError(f"an override goes past {address}, of which there are records; the trail goes on in those")
+    policy = replace(
+        policy,
+        unit=unit,
+        asset=policy.asset if unit == "address" else None,
+        stops=None if policy.stops is None else tuple(name for name in policy.stops if not _is_others(name, unit)),
+        overrides={name: why for name, why in policy.overrides.items() if concerns(name, network, unit)},
+    )
+    named = {key_of(network, address): address for address in sorted({*deposits.values()})}
+    for key in sorted(passed_addresses(network, policy) & named.keys()):
+        raise UsageError(f"an override goes past {named[key]}, of which there are records; the trail goes on in those")
+    labels = [(key, Label(network, at, "record", "record", "records", "", "")) for key, at in named.items()]
     usual = (*(("labels",) if policy.labels is not None else ()), "coinjoin" if unit == "coin" else "deposit")
-    named = [
-        (key_of(network, address), Label(network, address, "record", "record", "records", "", ""))
-        for address in sorted({*deposits.values()})
-    ]
-    labels = LabelSet([*(policy.labels.keyed if policy.labels is not None else ()), *named])
-    stops = usual if policy.stops is None else tuple(name for name in policy.stops if name in (*usual, "labels"))
-    asset = policy.asset if unit == "address" else None
-    return replace(policy, unit=unit, labels=labels, stops=(*stops, RECORD), asset=asset)
+    stops = usual if policy.stops is None else policy.stops
+    keyed = policy.labels.keyed if policy.labels is not None else ()
+    return replace(policy, labels=LabelSet([*keyed, *labels]), stops=(*stops, RECORD))
+
+
+def _is_others(stop: str, unit: str) -> bool:
+    """Whether a stop rule is one of the other kind of ledger."""
+    return stop == "deposit" if unit == "coin" else stop == "coinjoin" or stop.startswith("outputs:")
+
+
+def concerns(override: str, network: str, unit: str) -> bool:
+    """Whether an override can be of a ledger: an address of its network, on Bitcoin a transaction."""
+    if unit == "coin" and re.fullmatch("[0-9a-fA-F]{64}", override):
+        return True
+    try:
+        key_of(network, override)
+    except AddressError:
+        return False
+    return True
+
+
+class _Rows(NamedTuple):
+    """What is labelled at birth: what withdrawals bring, then what REFs name."""
+
+    id: I64
+    label: I64
+    most: list[int]
+    skip: list[int]
+    budget: I64
+    source: I64
+
+
+def _rows(
+    births: Sequence[Birth], named: Sequence[tuple[int, I64]], deposits: Mapping[int, str], labels: int
+) -> _Rows:  # fmt: skip
+    items = [(item, label) for label, found in named for item in found.tolist()]
+    return _Rows(
+        np.array([*(birth.id for birth in births), *(item for item, _ in items)], np.int64),
+        np.array([*(birth.label for birth in births), *(label for _, label in items)], np.int64),
+        [*(birth.most for birth in births), *(ALL for _ in items)],
+        [*(birth.skip for birth in births), *(0 for _ in items)],
+        np.array([*(labels for _ in births), *(label for _, label in items)], np.int64),
+        np.array([*(0 for _ in births), *(int(item not in deposits) for item, _ in items)], np.int64),
+    )
 
 
 class CoinPart:
@@ -124,7 +177,6 @@ class CoinPart:
         self.count = len(references)
         self.named = [(n, resolve(text, snapshot, last)) for n, text in enumerate(references) if text is not None]
         self.texts = [Reference(text or "", np.empty(0, np.int64), None) for text in references]
-        self.base = self._base()
 
     def name(self, item: int) -> str:
         """A coin, as trails name it."""
@@ -144,60 +196,43 @@ class CoinPart:
         transaction = self.snapshot.find_transaction(txid)
         return int(self.snapshot["transactions.first_coin"][transaction]) + int(output)
 
-    def _base(self) -> list[Birth]:
-        """What REFs label, coin by coin."""
-        if not self.named:
-            return []
-        sources = coins.source_rows(self.graph, [(ref.coins, ref.amount) for _, ref in self.named], follow=False)
-        stops = stops_on_coins(self.snapshot, self.policy)
-        coins.walk(self.graph, self.policy, stops, sources, [ref.amount for _, ref in self.named], self.limit)
-        taken: dict[int, int] = {}
-        found = []
-        columns = (array.tolist() for array in (sources.coin, sources.label, sources.amount))
-        for coin, label, amount in zip(*columns, strict=True):
-            if amount:
-                found.append(Birth(coin, self.named[label][0], amount, 0))
-            taken[label] = taken.get(label, 0) + amount
-        for n, (label, ref) in enumerate(self.named):
-            if not taken.get(n):
-                raise _nothing(label, ref.text)
-        return found
-
-    def sourced(self) -> dict[int, Segments]:
-        """Deposits that REFs themselves name, and what they bring."""
-        found: dict[int, Segments] = {}
-        for birth in self.base:
-            if birth.id in self.deposits:
-                found.setdefault(birth.id, []).append((birth.label, birth.most))
-        for coin, segments in found.items():
-            left = int(self.snapshot["coins.value"][coin]) - sum(amount for _, amount in segments)
-            if left:
-                segments.append((None, left))
-        return found
+    def ledger(self) -> dict[str, Any]:
+        """Which it is, and how far it goes."""
+        height, tip = self.snapshot.tip()
+        named = [ref.text.partition("=")[0] for ref in self.texts if ref.text]
+        return {"network": self.network, "height": height, "tip": tip} | self.snapshot.caveats(named)
 
     def walk(self, births: Sequence[Birth]) -> Reached:
-        """Follow the REFs and what withdrawals brought."""
-        rows = [*(birth for birth in self.base if birth.id not in self.deposits), *births]
-        coin = np.array([row.id for row in rows], np.int64)
-        maker = np.searchsorted(self.graph.first_coin, coin, "right") - 1
-        order = np.argsort(coin, kind="stable")
-        nothing = np.zeros(coin.size, np.int64)
-        columns = [coin, [row.label for row in rows], maker + 1, nothing, nothing, [row.most for row in rows]]
-        columns.append([row.skip for row in rows])
+        """See Part."""
+        rows = _rows(births, [(label, ref.coins) for label, ref in self.named], self.deposits, self.count)
+        order = np.argsort(rows.id, kind="stable")
+        after = np.searchsorted(self.graph.first_coin, rows.id, "right")
+        nothing = np.zeros(rows.id.size, np.int64)
+        columns = rows.id, rows.label, after, nothing, nothing, rows.most, rows.skip, rows.budget, rows.source
         sources = Sources(*(np.array(column, np.int64)[order] for column in columns))
-        stops = stops_on_coins(self.snapshot, self.policy)
-        method = METHODS.index(self.policy.method)
-        walked = taint.walk(self.graph, method, False, self.limit, stops, sources, np.full(self.count, ALL))
-        built = coin_document.build(self.snapshot, self.policy, self.as_of, self.texts, sources, walked)
+        amounts = {label: ref.amount for label, ref in self.named}
+        budgets = [ALL if (amount := amounts.get(label)) is None else amount for label in range(self.count)]
+        stops, method = stops_on_coins(self.snapshot, self.policy), METHODS.index(self.policy.method)
+        walked = taint.walk(self.graph, method, False, self.limit, stops, sources, np.array([*budgets, ALL], np.int64))
         arrived: dict[int, Segments] = {}
         for record, reached in enumerate(walked.coin.tolist()):
             if reached in self.deposits:
                 span = slice(*walked.first_segment[record : record + 2].tolist())
                 pieces = zip(walked.label[span].tolist(), walked.amount[span].tolist(), strict=True)
                 arrived[reached] = [(None if label == CLEAN else label, amount) for label, amount in pieces]
-        taken = np.empty(coin.size, np.int64)
+        taken = np.empty(rows.id.size, np.int64)
         taken[order] = sources.amount
-        return Reached(built.document, arrived, taken[coin.size - len(births) :].tolist())
+        return Reached(
+            arrived,
+            taken[: len(births)].tolist(),
+            _labelled(rows, taken.tolist(), len(births)),
+            lambda: coin_document.build(self.snapshot, self.policy, self.as_of, self.texts, sources, walked).document,
+        )
+
+
+def _labelled(rows: _Rows, taken: Sequence[int], births: int) -> list[tuple[int, int, int]]:
+    whole = zip(rows.id.tolist(), rows.label.tolist(), taken, strict=True)
+    return [row for row in list(whole)[births:] if row[2]]
 
 
 class AccountPart:
@@ -215,7 +250,6 @@ class AccountPart:
             (n, account_references.resolve(text, snapshot, limit, asset))
             for n, text in enumerate(references) if text is not None
         ]  # fmt: skip
-        self.base = self._base()
 
     def name(self, item: int) -> str:
         """A transfer, as trails name it."""
@@ -234,77 +268,74 @@ class AccountPart:
         """The transfer of a name."""
         return find_transfers(self.snapshot, name)[0]
 
-    def _base(self) -> list[Birth]:
-        """What REFs label, transfer by transfer."""
-        if not self.named:
-            return []
-        births = accounts.births_of([ref for _, ref in self.named])
-        walked = accounts.walked_from(births, [ref for _, ref in self.named], self.snapshot, self.policy)
-        question = walked.question
-        amounts = integers(np.pad(question.sources.amount, ((0, 0), (0, 2))))
-        transfers = question.rows[question.sources.flow].tolist()
-        found, taken = [], set()
-        for transfer, label, amount in zip(transfers, question.sources.label.tolist(), amounts, strict=True):
-            if amount:
-                found.append(Birth(transfer, self.named[label][0], amount, 0))
-                taken.add(label)
-        for n, (label, ref) in enumerate(self.named):
-            if n not in taken:
-                raise _nothing(label, ref.text)
-        return found
-
     def value(self, transfer: int) -> int:
         """Units that a transfer moves."""
         return int(integers(self.snapshot["transfers.amount"].reshape(-1, 4)[transfer : transfer + 1])[0])
 
-    def sourced(self) -> dict[int, Segments]:
-        """Deposits that REFs themselves name, and what they bring."""
-        found: dict[int, Segments] = {}
-        for birth in self.base:
-            if birth.id in self.deposits:
-                found.setdefault(birth.id, []).append((birth.label, birth.most))
-        for transfer, segments in found.items():
-            left = self.value(transfer) - sum(amount for _, amount in segments)
-            if left:
-                segments.append((None, left))
-        return found
+    def ledger(self) -> dict[str, Any]:
+        """Which it is, and how far it goes."""
+        height, tip = self.snapshot.tip()
+        return {"network": self.network, "height": height, "tip": tip} | self.snapshot.caveats()
 
     def walk(self, births: Sequence[Birth]) -> Reached:
-        """Follow the REFs and what withdrawals brought."""
-        rows = [*(birth for birth in self.base if birth.id not in self.deposits), *births]
-        if not rows:
-            return Reached({}, {}, [])
+        """See Part."""
+        rows = _rows(births, [(label, ref.transfers) for label, ref in self.named], self.deposits, self.count)
+        if not rows.id.size:
+            return Reached({}, [], [], dict)
+        amounts = {label: ref.amount for label, ref in self.named}
+        budgets = [accounts.ALL if (amount := amounts.get(label)) is None else amount for label in range(self.count)]
+        most = [min(units, accounts.ALL) for units in rows.most]
         given = accounts.Births(
-            np.array([row.id for row in rows], np.int64),
-            np.array([row.label for row in rows], np.int64),
-            limbs([row.most for row in rows])[:, :2].copy(),
-            limbs([row.skip for row in rows])[:, :2].copy(),
-            limbs([accounts.ALL] * self.count)[:, :2].copy(),
-        )
+            rows.id, rows.label, limbs(most)[:, :2].copy(), limbs(rows.skip)[:, :2].copy(), rows.budget, rows.source,
+            limbs([*budgets, _WITHOUT_END])[:, :2].copy(),
+        )  # fmt: skip
         walked = accounts.walked_from(given, [ref for _, ref in self.named], self.snapshot, self.policy)
         question = walked.question
+        order = np.argsort(places(question.rows, rows.id), kind="stable").tolist()
+        units = integers(np.pad(question.sources.amount, ((0, 0), (0, 2))))
+        taken = dict(zip(order, units, strict=True))
+        arrived = self._arrived(question)
+        for n, item in enumerate(rows.id.tolist()):
+            if item in self.deposits and taken[n]:
+                whole: Segments = [(None, self.value(item))] if self.policy.method in ("fifo", "lifo") else []
+                arrived[item] = _filled(arrived.get(item, whole), int(rows.label[n]), rows.skip[n], taken[n])
+        amounts_taken = [taken[n] for n in range(rows.id.size)]
+        return Reached(
+            arrived, amounts_taken[: len(births)], _labelled(rows, amounts_taken, len(births)),
+            lambda: build_accounts(*walked).document,
+        )  # fmt: skip
+
+    def _arrived(self, question: Question) -> dict[int, Segments]:
+        """What deposits carried when they came in, by the walk's steps."""
         walk = question.walk
         labels, marks = label_of(walk.step_code).tolist(), rule_of(walk.step_code).tolist()
         amounts = integers(np.pad(walk.step_amount, ((0, 0), (0, 2))))
-        arrived: dict[int, Segments] = {}
+        found: dict[int, Segments] = {}
         for step, transfer in enumerate(question.rows[walk.step_flow].tolist()):
             if transfer in self.deposits and int(walk.step_kind[step]) in (kernels.CARRIED, kernels.RECEIVED):
                 first, came, end = (
                     int(x) for x in (walk.step_drawn[step], walk.step_arrived[step], walk.step_drawn[step + 1])
                 )
                 span = range(came, end) if came < end else range(first, end)
-                arrived[transfer] = [(labels[s] if labels[s] >= 0 and marks[s] < 0 else None, amounts[s]) for s in span]
-        units = integers(np.pad(question.sources.amount, ((0, 0), (0, 2))))
-        places = question.rows[question.sources.flow].tolist()
-        left: dict[tuple[int, int], list[int]] = {}
-        for transfer, label, amount in zip(places, question.sources.label.tolist(), units, strict=True):
-            left.setdefault((transfer, label), []).append(amount)
-        taken = [left[row.id, row.label].pop(0) for row in rows]
-        return Reached(build_accounts(*walked).document, arrived, taken[len(rows) - len(births) :])
+                found[transfer] = [(labels[s] if labels[s] >= 0 and marks[s] < 0 else None, amounts[s]) for s in span]
+        return found
 
 
-def _nothing(label: int, text: str) -> UsageError:
-    return UsageError(f"S{label} ({text}) labels nothing: it has no value of its own, or earlier REFs have taken it")
+def _filled(segments: Segments, label: int, skip: int, units: int) -> Segments:
+    """The segments with so many clean units labelled, after the first `skip`; where they have no order, added."""
+    if not any(other is None for other, _ in segments):
+        return [*segments, (label, units)]
+    found: Segments = []
+    for other, amount in segments:
+        if other is not None:
+            found.append((other, amount))
+            continue
+        before = min(amount, skip)
+        taken = min(amount - before, units)
+        skip, units = skip - before, units - taken
+        pieces: Segments = [(None, before), (label, taken), (None, amount - before - taken)]
+        found += [piece for piece in pieces if piece[1]]
+    return found
 
 
 def check_method(policy: Policy, has_coins: bool) -> None:
