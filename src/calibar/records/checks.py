@@ -11,6 +11,7 @@ from decimal import Decimal
 from calibar.chains.remote.csv_sheet import shown
 from calibar.records.events import events
 from calibar.records.exact import exact
+from calibar.records.identifiers import faults
 from calibar.records.movement import Movement, Place, Statement
 from calibar.records.reading import Read
 
@@ -22,8 +23,8 @@ class Finding:
     """Something that does not add up, or that a person must know."""
 
     what: str
-    """`balance`, `below zero`, `gap`, `duplicate`, `repeated row`, `half a trade`, `unknown operation`,
-    `unknown status` or `passed over`."""
+    """`balance`, `below zero`, `address`, `transaction id`, `gap`, `duplicate`, `repeated row`, `half a trade`,
+    `unknown operation`, `unknown status` or `passed over`."""
     account: str
     asset: str
     text: str
@@ -32,7 +33,7 @@ class Finding:
     @property
     def is_wrong(self) -> bool:
         """Whether it contradicts the document, rather than being worth a look."""
-        return self.what in ("balance", "below zero")
+        return self.what in ("balance", "below zero", "address", "transaction id")
 
 
 def joined(reads: Iterable[Read]) -> list[Movement]:
@@ -94,6 +95,7 @@ def check(reads: Sequence[Read]) -> list[Finding]:
                 found += _balances(statement.movements)
             found += [Finding("passed over", "", "", why, place) for place, why in statement.passed_over]
             found += [Finding("unknown status", "", "", why, place) for place, why in statement.doubts]
+            found += _identifiers(statement)
             found += _repeated(statement)
             found += _operations(statement)
     whole = joined(reads)
@@ -151,6 +153,16 @@ def _by_time(rows: list[Movement]) -> list[tuple[int, list[Movement]]]:
     for one in rows:
         found[one.time].append(one)
     return sorted(found.items())
+
+
+def _identifiers(statement: Statement) -> list[Finding]:
+    """Addresses and transaction ids that cannot be, each once."""
+    found: dict[tuple[str, str], Finding] = {}
+    for one in statement.movements:
+        if one.facts:
+            for what, text in faults(one):
+                found.setdefault((what, text), Finding(what, one.account, one.asset, text, one.place))
+    return list(found.values())
 
 
 def _repeated(statement: Statement) -> list[Finding]:
