@@ -371,7 +371,7 @@ def test_every_word_of_account_trails_is_in_the_definition(token_theft: Path) ->
         said -= {"txid", "height", "time", "hop", "inputs", "outputs", "traced", "state"}  # as on Bitcoin
         for word in said:
             assert f"`{word}`" in text or f'`"{word}"' in text, word
-    kinds = importlib.import_module("calibar.trail.accounts.document")._KINDS
+    kinds = importlib.import_module("calibar.trail.accounts.document").KINDS
     for kind in kinds.values():
         assert f"`{kind}`" in text
     for end in importlib.import_module("calibar.kernels.backward").End:

@@ -208,6 +208,18 @@ def test_amounts_that_are_too_fine_or_too_large_are_refused_with_their_row(tmp_p
         follow(world, tmp_path, "record:a.csv:3")
 
 
+def test_a_ref_of_more_than_eight_bytes_is_labelled_whole(tmp_path: Path) -> None:
+    """Ten of a token with eighteen decimals are more units than 2^63."""
+    world = World(decimals=18)
+    amount = 10 * 10**18
+    minted = world.on_chain(ZERO, PEOPLE[0], amount) + ":0"
+    txid = world.on_chain(PEOPLE[0], DEPOSITS[0], amount)
+    world.row("11", "T", amount, "deposit", world.time() + 10, txid=txid, address=text(DEPOSITS[0]))
+    for n, reference in enumerate((minted, f"{txid}:0")):
+        trail = follow(world, tmp_path / str(n), reference)
+        assert rests(trail) == {("house/11", "in the account"): {"S0": amount}}
+
+
 def test_the_same_row_twice_and_rows_that_bring_nothing(tmp_path: Path) -> None:
     world = Story()
     paid = world.row("10", "T", -5, "fee", world.time())

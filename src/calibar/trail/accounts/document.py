@@ -27,7 +27,7 @@ from calibar.trail.document import Trail, digest_of
 from calibar.trail.policy import DEFINITION, Policy
 from calibar.trail.stops import labels_beside
 
-_KINDS: Final = {
+KINDS: Final = {
     kernels.CARRIED: "transfer",
     kernels.FEES: "fee",
     kernels.BURNT: "burnt",
@@ -64,8 +64,6 @@ def build(
 ) -> Trail:
     """Put names to a walk's ids; `linked` has the link of each transfer that one names, `venues` whom one
     was exchanged with. Raises BalanceError."""
-    from calibar import __version__  # noqa: PLC0415
-
     snapshot = question.snapshot
     content = _Builder(question, blocks, linked, venues)
     steps, holdings = content.steps(), content.holdings()
@@ -84,6 +82,13 @@ def build(
         "holdings": holdings,
         "totals": content.totals(),
     }
+    return finished(document)
+
+
+def finished(document: dict[str, Any]) -> Trail:
+    """The trail of a document whose amounts are integers. Raises BalanceError where it does not re-add."""
+    from calibar import __version__  # noqa: PLC0415
+
     check_balance(document)
     document = written(document)
     document["calibar"] = __version__
@@ -211,7 +216,7 @@ class _Builder:
             "time": snapshot.block_time(block),
             "hop": int(self.walk.step_hop[i]),
             "proof": proof_of(snapshot, transfer, block),
-            "kind": _KINDS[kind],
+            "kind": KINDS[kind],
             "asset": self.asset_of(transfer),
             "inputs": [self.account(sender) | {"value": value, "traced": drawn}],
             "outputs": [self.account(recipient) | {"value": value, "traced": came}],

@@ -10,35 +10,25 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from calibar.chains.known_tokens import NATIVE_SYMBOLS
-from calibar.kernels import transfers as kernels
 from calibar.records.booked import Booked
 from calibar.records.reading import Read
-from calibar.trail.accounts.document import check_balance, written
+from calibar.trail.accounts.document import KINDS, finished
 from calibar.trail.custodians.amounts import Amounts, resting, scaled, summed, times, told
 from calibar.trail.custodians.books import Holder
 from calibar.trail.custodians.joined import Rounds
 from calibar.trail.custodians.order import merged
 from calibar.trail.custodians.parts import RECORD, Birth
 from calibar.trail.custodians.walk import RecordStep
-from calibar.trail.document import Trail, digest_of
+from calibar.trail.document import Trail
 from calibar.trail.policy import DEFINITION
 
 VERSION: Final = "1"
 """Of the rule by which rows of two accounts are one payment, and proposals are followed."""
-_KINDS: Final = {
-    kernels.CARRIED: "transfer",
-    kernels.FEES: "fee",
-    kernels.BURNT: "burnt",
-    kernels.CONVERTED: "converted",
-    kernels.RECEIVED: "received",
-}
 _PARTS: Final = ("in", "held", "stopped", "fees", "burnt", "converted_out", "converted_in")
 
 
 def build(state: Rounds, reads: Sequence[Read]) -> Trail:
     """Put the parts together. Raises BalanceError where they do not re-add."""
-    from calibar import __version__  # noqa: PLC0415
-
     content = _Builder(state)
     sources = content.sources()
     chains = [content.chain_steps(n) for n in range(len(state.parts))]
@@ -66,11 +56,7 @@ def build(state: Rounds, reads: Sequence[Read]) -> Trail:
         "holdings": holdings,
         "totals": content.totals(),
     }
-    check_balance(document)
-    document = written(document)
-    document["calibar"] = __version__
-    document["digest"] = digest_of(document)
-    return Trail(document)
+    return finished(document)
 
 
 class _Builder:
@@ -288,7 +274,7 @@ class _Builder:
     def record_step(self, step: RecordStep) -> dict[str, Any]:
         line = self.books.lines[step.line]
         drawn, came = told(step.drawn), told(step.came)
-        kind = _KINDS[step.kind]
+        kind = KINDS[step.kind]
         if kind in ("fee", "converted"):
             came = {}
         for label, units in drawn.items():

@@ -56,8 +56,6 @@ class Rounds:
     arrived: dict[int, Segments] = field(default_factory=dict)
     """By line: what came from a chain, in the records' places."""
     walked: RecordWalk = field(default_factory=lambda: RecordWalk([], {}, [], []))
-    passed: dict[Item, dict[int, int]] = field(default_factory=dict)
-    """By withdrawal: units of each label that went on to a chain, in the records' places."""
 
     def factor(self, chain: int, asset: str) -> int:
         """Units of the records in one of the ledger's."""
@@ -280,26 +278,16 @@ def _scaled(state: Rounds, chain: int, line: int, segments: Segments) -> Segment
 def _births(state: Rounds) -> list[list[Birth]]:
     """What withdrawals bring to the chains. What is less than a chain's unit stays behind, and is counted."""
     found: list[list[Birth]] = [[] for _ in state.parts]
-    state.passed = {}
     for holder, segments in sorted(state.walked.rests.items()):
         who = state.books.holders[holder]
         if who.item is None or who.item in state.books.entered:
             continue
         factor = state.factor(who.item.chain, who.asset)
         clean = 0
-        passed: dict[int, int] = {}
         for label, units in segments:
             if label is None:
                 clean += units
                 continue
             if whole := units // factor:
                 found[who.item.chain].append(Birth(who.item.id, label, whole, clean // factor))
-            passed[label] = passed.get(label, 0) + units
-        if passed:
-            state.passed[who.item] = passed
     return found
-
-
-def is_record(text: str) -> bool:
-    """Whether a REF names a row of the records."""
-    return _RECORD.fullmatch(text) is not None

@@ -36,6 +36,7 @@ from calibar.trail.stops import passed_addresses, stops_on_coins
 RECORD: Final = "label:record"
 """The stop rule at deposit addresses that records have: the trail goes on in them."""
 ALL: Final = (1 << 62) - 1
+"""Satoshi: more than there can be."""
 _WITHOUT_END: Final = (1 << 128) - 1
 I64 = NDArray[np.int64]
 Segments = list[tuple[int | None, int]]
@@ -149,13 +150,14 @@ class _Rows(NamedTuple):
 
 
 def _rows(
-    births: Sequence[Birth], named: Sequence[tuple[int, I64]], deposits: Mapping[int, str], labels: int
+    births: Sequence[Birth], named: Sequence[tuple[int, I64]], deposits: Mapping[int, str], labels: int, most: int
 ) -> _Rows:  # fmt: skip
+    """`most` is what a REF may label of one coin or transfer: all."""
     items = [(item, label) for label, found in named for item in found.tolist()]
     return _Rows(
         np.array([*(birth.id for birth in births), *(item for item, _ in items)], np.int64),
         np.array([*(birth.label for birth in births), *(label for _, label in items)], np.int64),
-        [*(birth.most for birth in births), *(ALL for _ in items)],
+        [*(birth.most for birth in births), *(most for _ in items)],
         [*(birth.skip for birth in births), *(0 for _ in items)],
         np.array([*(labels for _ in births), *(label for _, label in items)], np.int64),
         np.array([*(0 for _ in births), *(int(item not in deposits) for item, _ in items)], np.int64),
@@ -204,7 +206,7 @@ class CoinPart:
 
     def walk(self, births: Sequence[Birth]) -> Reached:
         """See Part."""
-        rows = _rows(births, [(label, ref.coins) for label, ref in self.named], self.deposits, self.count)
+        rows = _rows(births, [(label, ref.coins) for label, ref in self.named], self.deposits, self.count, ALL)
         order = np.argsort(rows.id, kind="stable")
         after = np.searchsorted(self.graph.first_coin, rows.id, "right")
         nothing = np.zeros(rows.id.size, np.int64)
@@ -279,14 +281,15 @@ class AccountPart:
 
     def walk(self, births: Sequence[Birth]) -> Reached:
         """See Part."""
-        rows = _rows(births, [(label, ref.transfers) for label, ref in self.named], self.deposits, self.count)
+        named = [(label, ref.transfers) for label, ref in self.named]
+        rows = _rows(births, named, self.deposits, self.count, accounts.ALL)
         if not rows.id.size:
             return Reached({}, [], [], dict)
         amounts = {label: ref.amount for label, ref in self.named}
         budgets = [accounts.ALL if (amount := amounts.get(label)) is None else amount for label in range(self.count)]
-        most = [min(units, accounts.ALL) for units in rows.most]
         given = accounts.Births(
-            rows.id, rows.label, limbs(most)[:, :2].copy(), limbs(rows.skip)[:, :2].copy(), rows.budget, rows.source,
+            rows.id, rows.label, limbs(rows.most)[:, :2].copy(), limbs(rows.skip)[:, :2].copy(),
+            rows.budget, rows.source,
             limbs([*budgets, _WITHOUT_END])[:, :2].copy(),
         )  # fmt: skip
         walked = accounts.walked_from(given, [ref for _, ref in self.named], self.snapshot, self.policy)
