@@ -14,12 +14,11 @@ from calibar.cli.main import main
 from calibar.errors import UsageError
 from calibar.ledger.accounts.snapshot import AccountSnapshot
 from calibar.trail.cases import gather
+from calibar.trail.fetching import Limits, Report
 from calibar.trail.policy import Policy
 
 if TYPE_CHECKING:
     from nodes import Lived, Start
-
-    from calibar.trail.fetching import Report
 
 pytest_plugins = ("nodes",)
 __all__ = ["taken"]
@@ -94,10 +93,11 @@ def test_a_case_grows_with_the_chain_and_follows_its_branch(anvil: Start, tmp_pa
     given = node.send("issuer", "dollar", "transfer(address,uint256)", "holder 1", 10**9)
     node.mine()
     dollar, case = node.address("dollar"), tmp_path / "case"
+    withdrawn: list[str] = []
 
     def followed() -> dict[str, str]:
         rules = Policy(unit="address", asset=dollar, stops=())
-        gather(case, [given], [node.url], network_name=CHAIN, policy=rules)
+        withdrawn[:] = gather(case, [given], [node.url], network_name=CHAIN, policy=rules).left
         trail = calibar.open(case).trace(given, asset=dollar, stops=())
         assert {row["state"] for row in trail.holdings} == {"held"}, trail.holdings
         by_address = {address: name for name, address in node.names.items()}
@@ -105,14 +105,16 @@ def test_a_case_grows_with_the_chain_and_follows_its_branch(anvil: Start, tmp_pa
 
     assert followed() == {"holder 1": "1000000000"}
     fork = Forked(node)
-    node.send("holder 1", "dollar", "transfer(address,uint256)", "holder 2", 4 * 10**8)
+    lost = node.send("holder 1", "dollar", "transfer(address,uint256)", "holder 2", 4 * 10**8)
     node.mine()
     assert followed() == {"holder 1": "600000000", "holder 2": "400000000"}
+    assert withdrawn == []
     fork.back()
     node.send("holder 1", "dollar", "transfer(address,uint256)", "holder 3", 10**9)
     node.mine()
     node.mine()
     assert followed() == {"holder 3": "1000000000"}
+    assert withdrawn == [lost]
 
 
 def test_the_command_line_takes_it_from_an_address_to_a_page(
@@ -136,3 +138,35 @@ def test_the_command_line_takes_it_from_an_address_to_a_page(
     with pytest.raises(SystemExit) as ended:
         main(["open", who[:-1] + "0", "--ledger", str(tmp_path / "x"), "--source", lived.node.url, "--network", CHAIN])
     assert ended.value.code == 2
+
+
+def test_a_node_elsewhere_is_named_before_it_is_asked_anything(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also which chain it is of, which opening it asks; nobody listens there."""
+    said: list[str] = []
+    place = "http://127.0.0.1:9"
+    monkeypatch.setattr("calibar.trail.cases.is_here", lambda _: False)
+    with pytest.raises(UsageError):
+        gather(tmp_path / "case", ["0x" + "11" * 20], [place], network_name=CHAIN, tell=said.append)
+    assert len(said) == 1
+    assert "will learn that somebody at this network address asks about these transactions" in said[0]
+
+
+def test_a_service_is_not_asked_for_again_unless_more_is_wanted(lived: Lived, tmp_path: Path) -> None:
+    who, dollar = lived.known.names["issuer"], lived.known.names["dollar"]
+
+    def fetch(most: int) -> tuple[Report, int]:
+        rules = Policy(unit="address", asset=dollar, max_hops=1)
+        limits = Limits(history=most)
+        try:
+            report = gather(tmp_path / "case", [who], [lived.node.url], network_name=CHAIN, policy=rules, limits=limits)
+        except UsageError as error:
+            report = Report(unanswered={"": str(error)})
+        return report, (tmp_path / "case" / "responses.jsonl").read_text().count("eth_getLogs")
+
+    first, asked = fetch(2)
+    assert any("more than 2 transfers" in why for why in first.unanswered.values())
+    again, asked_again = fetch(2)
+    assert any("more than 2 transfers of that kind, as was told before" in why for why in again.unanswered.values())
+    assert asked_again == asked
+    _, more = fetch(1000)
+    assert more > asked

@@ -16,7 +16,9 @@ from calibar.chains.bitcoin.sources.told import PlaceQuestion, SpenderQuestion, 
 from calibar.errors import DamageError, DecodeError, UsageError
 from calibar.ledger.case.case import Case
 from calibar.trail.cases import gather
-from calibar.trail.plans import Plan, next_plan, read_plan, run_plan, take
+from calibar.trail.plans.answers import run_plan, take
+from calibar.trail.plans.plan import Plan, read_plan
+from calibar.trail.plans.upcoming import next_plan
 from calibar.trail.policy import Policy
 
 if TYPE_CHECKING:
@@ -149,7 +151,7 @@ def line(**change: Any) -> bytes:
 def test_damage_is_named_by_its_line_and_nothing_is_taken(
     stolen: Stolen, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, data: bytes, named: str
 ) -> None:
-    monkeypatch.setattr("calibar.trail.plans.LARGEST_LINE", 1000 if "longer" in named else 1 << 20)
+    monkeypatch.setattr("calibar.trail.plans.answers.LARGEST_LINE", 1000 if "longer" in named else 1 << 20)
     written(tmp_path / "case", stolen.known.stolen.ref)
     (tmp_path / "r").write_bytes(line() + data)
     with pytest.raises(DamageError, match=named):

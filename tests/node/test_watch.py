@@ -21,7 +21,8 @@ from litecoin import COIN
 
 from calibar.ledger.case.case import Case
 from calibar.trail.policy import Policy
-from calibar.trail.watching import Watch, watching
+from calibar.trail.watches import watching
+from calibar.trail.watching import Watch
 
 if TYPE_CHECKING:
     from litecoin import Chain
@@ -43,6 +44,7 @@ def chain(litecoin: Start) -> Chain:
 @contextlib.contextmanager
 def watched(chain: Chain, folder: Path, *references: str) -> Iterator[Watch]:
     with watching(folder, references, [chain.electrum_url], network_name=NETWORK, policy=Policy()) as watch:
+        assert isinstance(watch, Watch)
         yield watch
 
 

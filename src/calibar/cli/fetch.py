@@ -92,7 +92,9 @@ def document_of(report: Report) -> dict[str, Any]:
 def show_report(report: Report) -> None:
     """Print how the fetching went: to standard error, beside the answer."""
     lines = [f"fetched {report.transactions:,} transactions; {report.ended}"]
-    lines += [f"WITHDRAWN: another branch took the block of {txid}" for txid in report.left]
+    lines += [
+        f"WITHDRAWN: {txid}: another branch took its block, or its server lists it no more" for txid in report.left
+    ]
     lines += [f"REFUSED: {lie.place} told what cannot be: {lie.what}" for lie in report.lies]
     lines += [
         f"HIDDEN: {place} said that nothing spends {coin}; another showed what does" for place, coin in report.hidden

@@ -23,7 +23,8 @@ def command() -> None:
 @click.option("--ledger", "folder", required=True, type=_FILE, help="Folder of the case; made if it is not there.")
 @click.option("--to", "to", required=True, metavar="FILE", help="The plan's file.")
 @click.option("--network", help="mainnet, testnet3, testnet4, signet or regtest; addresses may say it.")
-@click.option("--method", default="fifo", show_default=True, help="fifo or haircut.")
+@click.option("--method", default="fifo", show_default=True, help="fifo or haircut; on account chains lifo, libr too.")
+@click.option("--asset", metavar="NAME", help="Account chains: label only this asset (native, a contract, trc10:N).")
 @click.option("--max-hops", type=int, metavar="N", help="Follow no further than N transactions.")
 @click.option("--min-amount", type=int, metavar="N", help="Do not follow coins with less than N traced satoshi.")
 @stop_options
@@ -35,6 +36,7 @@ def write(
     to: str,
     network: str | None,
     method: str,
+    asset: str | None,
     max_hops: int | None,
     min_amount: int | None,
     most: int,
@@ -43,15 +45,18 @@ def write(
 ) -> None:
     """Write what a fetch of the trail of REFs would ask next. Nothing of the case but the questions is in the plan.
 
-    REF is txid:vout, a txid or an address, with =AMOUNT for a part.
+    REF is what it is for `calibar trace`.
     """
     from calibar.ledger.case.case import Case, is_case  # noqa: PLC0415
-    from calibar.trail.cases import network_of  # noqa: PLC0415
+    from calibar.trail.cases import is_account_case, network_of  # noqa: PLC0415
     from calibar.trail.fetching import Limits  # noqa: PLC0415
-    from calibar.trail.plans import describe, next_plan  # noqa: PLC0415
+    from calibar.trail.plans.plan import describe  # noqa: PLC0415
+    from calibar.trail.plans.upcoming import next_plan  # noqa: PLC0415
     from calibar.trail.policy import Policy  # noqa: PLC0415
 
-    policy = Policy(method=method, max_hops=max_hops, min_amount=min_amount, **taken_out(rules))
+    unit = "address" if is_account_case(folder, references, network) else "coin"
+    question = {"method": method, "max_hops": max_hops, "min_amount": min_amount, "asset": asset, **taken_out(rules)}
+    policy = Policy(unit=unit, **question)
     announce_compilation()
     if network is None and not is_case(folder):
         network = network_of(references)
@@ -72,7 +77,8 @@ def write(
 def run(file: Path, source: str, to: Path) -> None:
     """Ask a server what the plan in FILE asks, and write its answers down. No case is needed."""
     from calibar.chains.bitcoin.sources.choose import is_here  # noqa: PLC0415
-    from calibar.trail.plans import read_plan, run_plan  # noqa: PLC0415
+    from calibar.trail.plans.answers import run_plan  # noqa: PLC0415
+    from calibar.trail.plans.plan import read_plan  # noqa: PLC0415
 
     plan = read_plan(file)
     if not is_here(source):
@@ -87,7 +93,7 @@ def run(file: Path, source: str, to: Path) -> None:
 @json_option
 def take(responses: Path, folder: Path, json_file: str | None) -> None:
     """Take the answers in RESPONSES into a case. They are checked like those of any server."""
-    from calibar.trail.plans import take as take_in  # noqa: PLC0415
+    from calibar.trail.plans.answers import take as take_in  # noqa: PLC0415
 
     taken = take_in(folder, responses)
     for line, place, what in taken.lies:

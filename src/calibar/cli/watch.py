@@ -16,12 +16,12 @@ import click
 
 from calibar.cli.output import announce_compilation, json_option
 from calibar.cli.stops import stop_options, taken_out
+from calibar.cli.watch_lines import line_of
 from calibar.errors import UsageError
 
 if TYPE_CHECKING:
-    from calibar.trail.watching import Watch
+    from calibar.trail.watches import Watching
 
-_WORDS: Final = {"still": "still there", "moving": "moving", "moved": "moved", "back": "taken back"}
 _PATIENCE_S: Final = 60
 """Seconds for one call of the command."""
 
@@ -29,7 +29,8 @@ _PATIENCE_S: Final = 60
 @click.command("watch")
 @click.argument("references", nargs=-1, required=True, metavar="REF...")
 @click.option("--ledger", "folder", required=True, type=click.Path(path_type=Path), help="Folder of the case.")
-@click.option("--method", default="fifo", show_default=True, help="fifo or haircut.")
+@click.option("--method", default="fifo", show_default=True, help="fifo or haircut; on account chains lifo, libr too.")
+@click.option("--asset", metavar="NAME", help="Account chains: label only this asset (native, a contract, trc10:N).")
 @click.option("--max-hops", type=int, metavar="N", help="Follow no further than N transactions.")
 @click.option("--min-amount", type=int, metavar="N", help="Do not follow coins with less than N traced satoshi.")
 @stop_options
@@ -37,7 +38,7 @@ _PATIENCE_S: Final = 60
     "--every", type=click.FloatRange(min=0.1), default=60, show_default=True, metavar="SECONDS", help="Ask so often."
 )
 @click.option("--for", "duration", type=click.FloatRange(min=0), metavar="SECONDS", help="Stop after so long.")
-@click.option("--once", is_flag=True, help="Ask once and say of each coin whether it is still there.")
+@click.option("--once", is_flag=True, help="Ask once and say whether each holding is still there.")
 @click.option("--run", "run", metavar="COMMAND", help="Run this at each event, with its fields as CALIBAR_*.")
 @click.option(
     "--source", "sources", multiple=True, required=True, metavar="URL", help="A server to ask; several in turn."
@@ -55,6 +56,7 @@ def command(
     references: tuple[str, ...],
     folder: Path,
     method: str,
+    asset: str | None,
     max_hops: int | None,
     min_amount: int | None,
     every: float,
@@ -69,19 +71,23 @@ def command(
     json_file: str | None,
     **rules: Any,
 ) -> int:
-    """Watch the coins where the value of REFs rests now, and tell when one moves. Ctrl-C ends it.
+    """Watch where the value of REFs rests now, coins or accounts, and tell when it moves. Ctrl-C ends it.
 
-    REF is txid:vout, a txid or an address, with =AMOUNT for a part. One line an event, or one JSON object a line.
+    REF is what it is for `calibar trace`. One line an event, or one JSON object a line.
     """
     from calibar.chains.bitcoin.sources.choose import is_here  # noqa: PLC0415
+    from calibar.trail.cases import is_account_case  # noqa: PLC0415
     from calibar.trail.fetching import Limits  # noqa: PLC0415
     from calibar.trail.policy import Policy  # noqa: PLC0415
-    from calibar.trail.watching import LEAST_S, watching  # noqa: PLC0415
+    from calibar.trail.watches import watching  # noqa: PLC0415
+    from calibar.trail.watching import LEAST_S  # noqa: PLC0415
 
     if every < LEAST_S and not all(map(is_here, sources)):
         raise UsageError(f"--every {every:g} is too often for another's server; give {LEAST_S:g} or more")
     arguments = _split(run)
-    policy = Policy(method=method, max_hops=max_hops, min_amount=min_amount, **taken_out(rules))
+    unit = "address" if is_account_case(folder, references, network) else "coin"
+    question = {"method": method, "max_hops": max_hops, "min_amount": min_amount, "asset": asset, **taken_out(rules)}
+    policy = Policy(unit=unit, **question)
     say = _sayer(json_file)
     announce_compilation()
     began = time.monotonic()
@@ -99,22 +105,25 @@ def command(
     return 0
 
 
-def _once(watch: Watch, say: Callable[[Mapping[str, Any]], None], arguments: list[str]) -> int:
+def _once(watch: Watching, say: Callable[[Mapping[str, Any]], None], arguments: list[str]) -> int:
     held = watch.held
     events = watch.round()
     for words in watch.trouble:
         _note(words)
+    moves = [event for event in events if event.what == "moved"]
     for watched in held:
-        say(watch.state_of(watched).document())
+        for event in [move for move in moves if move.watched.name == watched.name] or [watch.state_of(watched)]:
+            say(event.document())
+    names = {watched.name for watched in held}
     for event in events:
-        if event.watched not in held or event.what == "back":
+        if event.watched.name not in names or event.what == "back":
             say(event.document())
         _run(arguments, event.document())
     return 1 if events else 0
 
 
 def _watch(
-    watch: Watch, say: Callable[[Mapping[str, Any]], None], arguments: list[str], every: float, end: float | None
+    watch: Watching, say: Callable[[Mapping[str, Any]], None], arguments: list[str], every: float, end: float | None
 ) -> None:
     noted: list[str] = []
     watch.wait(0)
@@ -183,25 +192,6 @@ def _sayer(json_file: str | None) -> Callable[[Mapping[str, Any]], None]:
         click.echo(line_of(document))
 
     return say
-
-
-def line_of(document: Mapping[str, Any]) -> str:
-    """An event for people."""
-    labels = ", ".join(f"{label} {amount:,}" for label, amount in document["labels"].items())
-    if document["event"] == "watching":
-        line = f"watching {document['coins']:,} coins with {document['satoshi']:,} satoshi ({labels or 'nothing'})"
-        if document["not_watched"]:
-            line += f" and not {document['not_watched']:,} that no server told of"
-        return f"{line}, as of block {document['height']}"
-    where = f"in block {document['height']} {document['block']}" if document["block"] else "in no block yet"
-    spent = f", spent by {document['spent_by']} {where}" if document["spent_by"] else ""
-    if document["event"] == "back":
-        spent = f": spent no more by {document['spent_by']}, which was {where.removesuffix(' yet')}"
-    what = _WORDS[document["event"]]
-    return (
-        f"{document['time']} {what}: {document['coin']} of {document['address']}, {document['satoshi']:,} satoshi "
-        f"({labels}){spent}"
-    )
 
 
 def _note(words: str) -> None:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack, closing
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
 from calibar.chains.bitcoin.networks import network
 from calibar.chains.bitcoin.sources.choose import is_here, open_source
+from calibar.chains.bitcoin.sources.told import Keep
 from calibar.chains.remote.choose import open_explorer
 from calibar.errors import UsageError
 from calibar.ledger.case.case import Case, is_account_chain, is_case, read_settings
@@ -46,10 +47,50 @@ def is_account_case(folder: Path, references: Sequence[str], network_name: str |
     return name is not None and is_account_chain(name)
 
 
-def _open(text: str, case: Case, stated: Sequence[str]) -> Any:
-    if case.is_account_chain:
-        return open_explorer(text, case.settings.network, case.keep, stated)
-    return open_source(text, network(case.settings.network), case.keep)
+@contextmanager
+def asking(
+    folder: Path,
+    references: Sequence[str],
+    sources: Sequence[str],
+    *,
+    network_name: str | None = None,
+    known: Mapping[str, str] | None = None,
+    stated: Sequence[str] = (),
+    learns: str = "asks about these transactions and addresses, and when",
+    tell: Tell = lambda _: None,
+    keeping: Callable[[Case], Keep] = lambda case: case.keep,
+) -> Iterator[tuple[Case, list[Any], Keep]]:
+    """Open the case in `folder`, or begin one, and the servers; with what they give their exchanges to.
+
+    `tell` hears what a server on another machine `learns`, before it is asked the first time. For the rest see
+    `gather`.
+    """
+    if network_name is None and not is_case(folder):
+        network_name = network_of(references)
+    name = network_name or (read_settings(folder).network if is_case(folder) else "mainnet")
+    with ExitStack() as open_:
+        case = open_.enter_context(Case.for_fetching(folder, name, known))
+        keep = keeping(case)
+
+        def announce(place: str) -> None:
+            if case.disclose(place, time.time):
+                tell(f"{place} will learn that somebody at this network address {learns}; noted in the case")
+
+        opened = []
+        for text in sources:
+            before = (lambda _: None) if is_here(text) else announce
+            opened.append(open_.enter_context(closing(open_server(text, name, keep, stated, before))))
+            before(opened[-1].place)
+        yield case, opened, keep
+
+
+def open_server(
+    text: str, network_name: str, keep: Keep, stated: Sequence[str] = (), before: Tell = lambda _: None
+) -> Any:
+    """The server, or file, that `text` names; `before` hears its name where opening it asks it already."""
+    if is_account_chain(network_name):
+        return open_explorer(text, network_name, keep, stated, before)
+    return open_source(text, network(network_name), keep)
 
 
 def gather(
@@ -73,20 +114,9 @@ def gather(
     """
     if not sources:
         raise UsageError("name a server to fetch from: --source URL")
-    if network_name is None and not is_case(folder):
-        network_name = network_of(references)
-    name = network_name or (read_settings(folder).network if is_case(folder) else "mainnet")
-    with ExitStack() as open_:
-        case = open_.enter_context(Case.for_fetching(folder, name, known))
-        opened: list[Any] = []
-        for text in sources:
-            source = open_.enter_context(closing(_open(text, case, stated)))
-            if not is_here(text) and case.disclose(source.place, time.time):
-                tell(
-                    f"{source.place} will learn that somebody at this network address asks about these transactions "
-                    "and addresses, and when; noted in the case"
-                )
-            opened.append(source)
+    with asking(
+        folder, references, sources, network_name=network_name, known=known, stated=stated, tell=tell
+    ) as (case, opened, _):  # fmt: skip
         fetcher: Fetcher | AccountFetcher
         if case.is_account_chain:
             fetcher = AccountFetcher(case, opened, limits, progress)

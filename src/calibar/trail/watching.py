@@ -7,21 +7,17 @@ transaction's own bytes, and by its branch where it is in a block. Value that mo
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, closing, contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Final, Literal
 
-from calibar.chains.bitcoin.networks import network
 from calibar.chains.bitcoin.script import address_of
-from calibar.chains.bitcoin.sources.choose import is_here, open_source
+from calibar.chains.bitcoin.sources.choose import is_here
 from calibar.chains.bitcoin.sources.told import Outpoint, Source, SpenderQuestion
 from calibar.errors import DecodeError, UsageError
-from calibar.ledger.case.case import Case, is_account_chain, is_case, read_settings
-from calibar.trail.cases import network_of
+from calibar.ledger.case.case import Case
 from calibar.trail.fetching import REORGANISATION, Fetcher, Limits, Progress, name_of
-from calibar.trail.listening import Listening, Sparing
+from calibar.trail.listening import Listening
 from calibar.trail.policy import Policy
 from calibar.trail.trace import trace
 
@@ -51,6 +47,11 @@ class Watched:
     satoshi: int
     traced: Mapping[str, int]
 
+    @property
+    def name(self) -> str:
+        """Which coin."""
+        return name_of(self.coin)
+
 
 @dataclass(frozen=True, slots=True)
 class Event:
@@ -67,7 +68,7 @@ class Event:
         return {
             "event": self.what,
             "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(self.time)),
-            "coin": name_of(watched.coin),
+            "coin": watched.name,
             "address": watched.address,
             "satoshi": watched.satoshi,
             "labels": dict(watched.traced),
@@ -288,34 +289,3 @@ class Watch:
         made = self._state.output_of(coin)
         assert made is not None  # noqa: S101  (the trail has its value)
         return Watched(coin, made.script, address_of(made.script, self._state.network), made.value, row["traced"])
-
-
-@contextmanager
-def watching(
-    folder: Path,
-    references: Sequence[str],
-    sources: Sequence[str],
-    *,
-    network_name: str | None = None,
-    policy: Policy | None = None,
-    limits: Limits | None = None,
-    progress: Progress | None = None,
-    tell: Callable[[str], None] = lambda _: None,
-) -> Iterator[Watch]:
-    """Open the case in `folder`, or begin one, and watch the trail of REFs; see `calibar.trail.cases.gather`."""
-    if not sources:
-        raise UsageError("name a server to ask: --source URL")
-    name = network_name or (read_settings(folder).network if is_case(folder) else network_of(references) or "mainnet")
-    if is_account_chain(name):
-        raise UsageError(f"coins are watched, and {name} has none; fetch the trail again with `calibar trace --source`")
-    chain = network(name)
-    with ExitStack() as open_:
-        case = open_.enter_context(Case.for_fetching(folder, name))
-        opened = []
-        keep = Sparing(case)
-        for text in sources:
-            source = open_.enter_context(closing(open_source(text, chain, keep)))
-            if not is_here(text) and case.disclose(source.place, time.time):
-                tell(f"{source.place} will learn that somebody at this network address watches these coins; noted")
-            opened.append(source)
-        yield Watch(case, opened, references, policy or Policy(), limits, progress)

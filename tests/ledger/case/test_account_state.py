@@ -9,8 +9,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from calibar.chains.facts import BURNT_FEE, integers
-from calibar.chains.remote.transfers_told import NATIVE, Asset, Holding, Movement, Movements, Newest, Transaction
+from calibar.chains.facts import BURNT_FEE, CONTRACT, SUCCEEDED, Builder, integers
+from calibar.chains.facts import TOKEN as TOKEN_MOVED
+from calibar.chains.remote.transfers_told import (
+    NATIVE,
+    Asset,
+    Block,
+    Holding,
+    Movement,
+    Movements,
+    MovementsQuestion,
+    Newest,
+    TooMany,
+    Transaction,
+)
 from calibar.ledger.case.accounts.laying import laid_out
 from calibar.ledger.case.accounts.snapshot import CaseAccountSnapshot
 from calibar.ledger.case.accounts.state import AccountState
@@ -122,3 +134,84 @@ def test_in_whatever_order_servers_tell_the_same_transfers_come_of_it(told: list
     for place, rows in by_place.items():
         made.learn(listing(*rows), place)
     assert sorted(amounts(made)) == [1, 2, 3]
+
+
+OTHER = Asset(contract=b"\x08" * 20)
+
+
+def at(height: int | None, amount: int, asset: Asset = TOKEN, time: int = 0) -> Movement:
+    return moved(amount, None, height=height, time=time, txid=bytes([amount]) * 32, asset=asset)
+
+
+def later(first: int, *rows: Movement, asset: Asset | None = None, **other: Any) -> Movements:
+    return Movements(ME, "token", asset, first, rows, **other)
+
+
+def test_a_listing_from_a_block_on_takes_the_place_of_the_later_part_alone() -> None:
+    made = state(("a", listing(at(5, 1), at(6, 2), at(7, 3))), ("a", later(6, at(6, 2), at(8, 4))))
+    assert amounts(made) == [1, 2, 4]
+    assert made.left == [bytes([3]) * 32]
+    assert made.is_listed(ME, TOKEN)
+
+
+def test_rows_of_which_only_the_time_is_told_are_parted_by_the_time_of_the_first_block() -> None:
+    before = listing(at(None, 1, time=50), at(None, 2, time=60), at(None, 3, time=70))
+    made = state(("a", before), ("a", later(6, at(None, 2, time=60), at(None, 4, time=80), since=60)))
+    assert sorted(amounts(made)) == [1, 2, 4]
+
+
+def test_a_listing_of_one_token_speaks_for_that_token_in_the_listing_of_all() -> None:
+    made = state(("a", listing(at(5, 1), at(6, 2), at(6, 3, OTHER))), ("a", later(6, at(7, 4), asset=TOKEN)))
+    assert amounts(made) == [1, 3, 4]
+    assert made.left == [bytes([2]) * 32]
+    made.learn(listing(at(5, 1)), "a")
+    assert amounts(made) == [1]
+
+
+def test_what_another_server_still_lists_is_not_withdrawn() -> None:
+    made = state(("a", listing(at(5, 1), at(6, 2))), ("b", listing(at(6, 2))), ("a", listing(at(5, 1))))
+    assert sorted(amounts(made)) == [1, 2]
+    assert made.left == []
+
+
+def test_what_a_server_lists_no_more_it_does_not_tell_by_itself_either() -> None:
+    row = at(6, 2)
+    told = Transaction(row.txid, 6, True, (row,))
+    made = state(("a", listing(at(5, 1), row)), ("a", told), ("a", listing(at(5, 1))))
+    assert amounts(made) == [1]
+    assert made.left == [row.txid]
+
+
+def test_a_cut_listing_withdraws_nothing() -> None:
+    made = state(("a", listing(at(5, 1), at(6, 2))), ("a", later(6, capped=True, upto=5, asset=TOKEN)))
+    assert amounts(made) == [1, 2]
+
+
+def test_a_listing_that_was_too_long_is_known_to_be_until_one_is_told() -> None:
+    asked = MovementsQuestion(ME, "token", 1000, 0, None)
+    made = state(("a", TooMany(asked)))
+    assert made.too_many[ME, "token", None] == {"a": asked}
+    made.learn(listing(at(5, 1)), "a")
+    assert made.too_many[ME, "token", None] == {}
+
+
+def block(height: int, mark: int, *txids: bytes) -> Block:
+    builder = Builder()
+    for txid in txids:
+        row = builder.transaction(txid, SUCCEEDED, YOU, ME, YOU, 0)
+        builder.transfer(row, TOKEN_MOVED, CONTRACT, TOKEN.contract or b"", YOU, ME, 5, 0)
+    builder.end_block(height, bytes([mark]) * 32, bytes(32), height, 0)
+    return Block(height, builder.facts())
+
+
+def test_a_transaction_is_in_one_block_and_the_later_word_says_in_which() -> None:
+    """A branch mined it again: were it in two whole blocks, the case could not be laid out any more."""
+    one, two = b"\1" * 32, b"\2" * 32
+    made = state(("a", block(5, 1, one, two)), ("a", block(6, 2, one)))
+    assert snapshot(made).counts["transactions"] == 1
+    assert (sorted(made.blocks), made.left, made.in_blocks()) == ([6], [two], {one})
+    made.learn(block(5, 3, two), "a")
+    assert (sorted(made.blocks), made.in_blocks()) == ([5, 6], {one, two})
+    assert snapshot(made).counts["transactions"] == 2
+    made.learn(block(6, 4), "a")
+    assert (made.left, made.in_blocks()) == ([two, one], {two})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -22,28 +22,33 @@ KEYS: Final = {
 """Where each kind's key is read from: the environment, or the file that CALIBAR_KEYS names (NAME=VALUE, one a line)."""
 _HOSTS: Final = {"etherscan.io": "etherscan", "trongrid.io": "trongrid", "tronscanapi.com": "tronscan"}
 _FORMS: Final = (
-    "a source of an account chain is node+http(s)://… (a node's JSON-RPC), etherscan+https://api.etherscan.io/v2/api, "
+    "a source of an account chain is node+http(s)://… (a node's own API), etherscan+https://api.etherscan.io/v2/api, "
     "blockscout+https://…, trongrid+https://api.trongrid.io, tronscan+https://apilist.tronscanapi.com, or a CSV file"
 )
 _STATED: Final = ("address", "decimal", "dates", "zone")
 _STATED_BY: Final = ("decimals", "columns", "tokens")
 
 
-def open_explorer(text: str, chain: str, keep: Keep, stated: Sequence[str] = ()) -> Explorer:
-    """The server (or CSV file, with what is `stated` of it) that `text` names. Raises UsageError."""
+def open_explorer(
+    text: str, chain: str, keep: Keep, stated: Sequence[str] = (), before: Callable[[str], None] = lambda _: None
+) -> Explorer:
+    """The server (or CSV file, with what is `stated` of it) that `text` names. Raises UsageError.
+
+    `before` hears a server's name before it is asked, where opening it asks already.
+    """
     if "://" not in text:
         if not Path(text).is_file():
             raise UsageError(f"{text}: no such file; {_FORMS}")
         from calibar.chains.remote.csv_export import CsvExport  # noqa: PLC0415
 
         return CsvExport([Path(text)], chain, keep, **_statements(stated))
-    kind, _, url = text.partition("+") if "+" in text.partition("://")[0] else (_kind_of(text, chain), "", text)
+    kind, _, url = text.partition("+") if "+" in text.partition("://")[0] else (_kind_of(text), "", text)
     key = _key(KEYS[kind]) if kind in KEYS else None
     family, _, name = chain.partition(":")
     if kind == "node" and family == "ethereum":
         from calibar.chains.ethereum.sources.node import EvmNode  # noqa: PLC0415
 
-        return EvmNode(url, keep, chain_id=int(name), patience=PATIENCE)
+        return EvmNode(url, keep, chain_id=int(name), patience=PATIENCE, before=before)
     if kind == "etherscan" and family == "ethereum":
         from calibar.chains.ethereum.sources.etherscan import Etherscan  # noqa: PLC0415
 
@@ -52,6 +57,11 @@ def open_explorer(text: str, chain: str, keep: Keep, stated: Sequence[str] = ())
         from calibar.chains.ethereum.sources.blockscout import Blockscout  # noqa: PLC0415
 
         return Blockscout(url, keep, key=key, chain_id=int(name), patience=PATIENCE)
+    if kind == "node" and family == "tron":
+        from calibar.chains.tron.sources.tronnode import TronNode  # noqa: PLC0415
+
+        key = _key(KEYS["trongrid"]) if _kind_of(url) == "trongrid" else None
+        return TronNode(url, keep, key=key, network=name, patience=PATIENCE, before=before)
     if kind == "trongrid" and family == "tron":
         from calibar.chains.tron.sources.trongrid import TronGrid  # noqa: PLC0415
 
@@ -63,7 +73,7 @@ def open_explorer(text: str, chain: str, keep: Keep, stated: Sequence[str] = ())
     raise UsageError(f"{kind or text.partition('://')[0]} is no kind of server for {chain}; {_FORMS}")
 
 
-def _kind_of(url: str, chain: str) -> str:
+def _kind_of(url: str) -> str:
     try:
         host = urlsplit(url).hostname or ""
     except ValueError:
@@ -71,7 +81,7 @@ def _kind_of(url: str, chain: str) -> str:
     for end, kind in _HOSTS.items():
         if host == end or host.endswith("." + end):
             return kind
-    return "node" if chain.startswith("ethereum:") else ""
+    return "node"
 
 
 def _key(name: str) -> str | None:

@@ -100,6 +100,10 @@ class CsvExport:
         return replace(whole, asset=question.asset, first=max(question.first, whole.first), rows=rows)
 
 
+def question_of(_: str) -> None:
+    """A file answers no question: what it has is told as it is."""
+
+
 def read(request: str, response: bytes) -> Iterator[Movements]:
     """The movements of a file, one answer a class. Raises DecodeError, UsageError where something must be stated."""
     file, said = from_request(request)

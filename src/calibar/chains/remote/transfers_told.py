@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Final, Literal, Protocol
 
 from calibar.chains.bitcoin.sources.told import Refusal
 from calibar.chains.facts import Facts
@@ -28,6 +28,8 @@ class Asset:
 
 
 NATIVE = Asset()
+NO_BLOCKS: Final = "it gives no whole blocks; name a node too"
+"""Why an explorer refuses a BlockQuestion."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +135,15 @@ class Movements:
     """The server gives no more rows than this, or ended before its own count: there may be others."""
     upto: int | None = None
     """Rows with a higher block are missing: a capped answer is whole up to here. None: to the server's last block."""
+    since: int | None = None
+    """Time of the block `first`, for rows of which only the time is told; seconds since 1970 UTC."""
+
+
+@dataclass(frozen=True, slots=True)
+class TooMany:
+    """That an address has more rows of a class than were asked for: the question that was refused."""
+
+    asked: MovementsQuestion
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +174,7 @@ class Block:
     facts: Facts
 
 
-Told = Block | Newest | Movements | Transaction | Holding
+Told = Block | Newest | Movements | TooMany | Transaction | Holding
 
 
 class Explorer(Protocol):

@@ -3,10 +3,11 @@
 A walk says which path it wants, is given the body that stands there, and ends with an answer. It knows nothing of the
 network: `Pages.ask` gives it what the server answers, `read_again` what was kept, and so both tell the same.
 
-What is kept: a request is a path with its query, parameters sorted, without any key; what stands after `#` was not sent
-and says more of the question (`first=` the first block wanted). Where one request is the answer, the response is its
-body; else it is a JSON array of texts, each the body of one page as it was received, in order, and the request is that
-of the question's list. A request with words in parentheses behind it was refused, and tells nothing.
+What is kept: a request is a path with its query, parameters sorted, without any key; where it was posted, the fields of
+its body stand as the query. What stands after `#` was not sent and says more of the question (`first=` the first block
+wanted). Where one request is the answer, the response is its body; else it is a JSON array of texts, each the body of
+one page as it was received, in order, and the request is that of the question's list. A request with words in
+parentheses behind it was refused, and tells nothing; with `(over N)`, that there are more rows than N.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from urllib.parse import parse_qsl, quote, urlencode
 
 from calibar.chains.bitcoin.sources.told import Exchange, Keep, Refusal
 from calibar.chains.remote.address import Address, parse_address
-from calibar.chains.remote.transfers_told import Movements, MovementsQuestion, Question, Told
+from calibar.chains.remote.transfers_told import Movements, MovementsQuestion, Question, Told, TooMany
 from calibar.chains.remote.web import Reply, Web
 from calibar.errors import AddressError, ChainError, DecodeError, UsageError
 
@@ -30,6 +31,8 @@ LARGEST_WHOLE: Final = 256 << 20
 MOST_PAGES: Final = 100_000
 _REQUEST: Final = re.compile(r"[!-~]{1,2000}")
 _REFUSED: Final = re.compile(r"[!-~]{1,2000} \([a-z0-9 ]{1,60}\)")
+_BEHIND: Final = re.compile(r" \([a-z0-9 ]{1,60}\)$")
+_OVER: Final = re.compile(r"([!-~]{1,2000}) \(over ([0-9]{1,12})\)")
 _KEY: Final = re.compile(r"[A-Za-z0-9._~-]{4,200}")
 _SHORTEST_SECRET: Final = 8
 
@@ -39,6 +42,8 @@ class Step(NamedTuple):
 
     path: str
     rows: int = 0
+    posted: bool = False
+    """Whether the parameters are sent as a JSON body of texts instead of a query."""
 
 
 Walk = Generator[Step, bytes, Told | Refusal]
@@ -50,6 +55,8 @@ class Plan(NamedTuple):
     walk: Walk
     single: bool = False
     """Whether the one body is kept as it is."""
+    of: Question | None = None
+    """The question, but for how many rows of a list are wanted: that stands in no request."""
 
 
 class Asked(NamedTuple):
@@ -85,18 +92,31 @@ def taken_apart(request: str) -> Asked:
 
 def read_again(plan: Callable[[str], Plan], request: str, response: bytes) -> Iterator[Told]:
     """What a kept exchange tells; nothing for one that refused. Raises DecodeError for one that is no answer."""
-    if _REFUSED.fullmatch(request):
+    over = _OVER.fullmatch(request)
+    if over is None and _REFUSED.fullmatch(request):
         return
     try:
-        walk, single = plan(request)
-        bodies = iter([response] if single else _bodies(response))
-        answer = _walked(walk, bodies)
+        planned = plan(over[1] if over else request)
+        if over:
+            if isinstance(planned.of, MovementsQuestion):
+                yield TooMany(replace(planned.of, most=int(over[2])))
+            return
+        bodies = iter([response] if planned.single else _bodies(response))
+        answer = _walked(planned.walk, bodies)
     except (AddressError, ChainError) as error:
         raise DecodeError(str(error)) from None
     if next(bodies, None) is not None:
         raise DecodeError("what is kept goes on after the last page")
     if not isinstance(answer, Refusal):
         yield answer
+
+
+def question_of(plan: Callable[[str], Plan], request: str) -> Question | None:
+    """What a kept request asks, also one that was refused; None for one that is no question."""
+    try:
+        return plan(_BEHIND.sub("", request)).of
+    except (DecodeError, AddressError):
+        return None
 
 
 def _walked(walk: Walk, bodies: Iterator[bytes]) -> Told | Refusal:
@@ -137,6 +157,8 @@ class Pages:
     """What every path begins with; an address that ends with it names the same server."""
     header: str | None = None
     """Which header carries the key; None: the query's `apikey`."""
+    largest: int = LARGEST_PAGE
+    """Bytes of one answer."""
 
     def __init__(
         self, address: str, keep: Keep, *, key: str | None, timeout: float, patience: float,
@@ -179,7 +201,7 @@ class Pages:
         raise NotImplementedError
 
     def _answer(self, question: Question, request: str) -> Told | Refusal:
-        walk, single = self.plan(request)
+        walk, single, _ = self.plan(request)
         bodies: list[bytes] = []
         size = 0
         most = question.most if isinstance(question, MovementsQuestion) else None
@@ -188,7 +210,7 @@ class Pages:
             while True:
                 if most is not None and step.rows > most:
                     return self._too_much(request, bodies, most)
-                reply = self._fetch(step.path)
+                reply = self._fetch(step)
                 if reply.status != 200:
                     self._store(f"{step.path} ({reply.status})", reply.body)
                     said = self._address.quote(reply.body.decode(errors="replace"))
@@ -207,6 +229,8 @@ class Pages:
         if most is not None and isinstance(answer, Movements) and len(answer.rows) > most:
             return self._too_much(request, bodies, most)
         self._store(request, bodies[0] if single else self._joined(bodies))
+        if isinstance(answer, Refusal):
+            return replace(answer, why=self._address.quote(answer.why))
         return answer
 
     def _too_much(self, request: str, bodies: list[bytes], most: int) -> Refusal:
@@ -222,14 +246,17 @@ class Pages:
     def _store(self, request: str, body: bytes) -> None:
         self._keep(Exchange(self.kind, self.place, request, body))
 
-    def _fetch(self, path: str) -> Reply:
+    def _fetch(self, step: Step) -> Reply:
         """A page, after waiting where the server limits how much it is asked."""
-        sent = path
+        path, posted = step.path, None
+        if step.posted:
+            path, _, query = path.partition("?")
+            posted = json.dumps(dict(parse_qsl(query, keep_blank_values=True))).encode()
         if self._key is not None and self.header is None:
-            sent += ("&" if "?" in path else "?") + f"apikey={self._key}"
+            path += ("&" if "?" in path else "?") + f"apikey={self._key}"
         waited, pause = 0.0, 1.0
         while True:
-            reply = self._web.get(sent, LARGEST_PAGE)
+            reply = self._web.get(path, self.largest) if posted is None else self._web.post(path, posted, self.largest)
             if self._key and len(self._key) >= _SHORTEST_SECRET and self._key.encode() in reply.body:
                 raise DecodeError(f"{self.place}: its answer repeats the key, so it is not kept; name another server")
             if reply.status != 200 or not self.busy(reply.body):

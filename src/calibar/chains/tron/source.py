@@ -19,10 +19,15 @@ NETWORKS: Final = {
     "0000000000000000de1aa88295e1fcf982742f773e0419c5a9c134c994a9059e": "shasta",
     "0000000000000000d698d4192c56cb6be724a558448e2684802de4d6cd8690dc": "nile",
 }
-"""Networks by the id of their first block; any other is named by the last 16 digits of it."""
+"""Networks by the id of their first block."""
 
 _MOST_BLOCKS: Final = 256
 _MOST_ROWS: Final = 50_000
+
+
+def network_of(first: bytes) -> str:
+    """The network whose first block has that id; one that is not known is named by the id's last 16 digits."""
+    return NETWORKS.get(first.hex(), first.hex()[-16:])
 
 
 class Node(Protocol):
@@ -55,7 +60,7 @@ class TronSource:
             if expected is None:
                 raise UsageError(f"{self._node.name}: it has no block 0 to tell the network by; name the network")
             return expected
-        found = NETWORKS.get(first.hex(), first.hex()[-16:])
+        found = network_of(first)
         if expected not in (None, found):
             raise UsageError(f"{self._node.name}: it is of the network {found}, not {expected}")
         return found

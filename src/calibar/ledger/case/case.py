@@ -36,10 +36,12 @@ FORMAT: Final = 1
 KINDS: Final = {
     **{kind: f"bitcoin.sources.{kind}" for kind in ("electrum", "esplora", "rpc", "files")},
     **{kind: f"ethereum.sources.{kind}" for kind in ("node", "etherscan", "blockscout")},
-    **{kind: f"tron.sources.{kind}" for kind in ("trongrid", "tronscan")},
+    **{kind: f"tron.sources.{kind}" for kind in ("tronnode", "trongrid", "tronscan")},
     "csv_export": "remote.csv_export",
 }
 """Kinds of servers: modules of calibar.chains, each with its `read`."""
+NODES: Final = ("node", "tronnode")
+"""Kinds that give whole blocks of account chains."""
 _ACCOUNT_CHAIN: Final = re.compile(r"ethereum:[0-9]{1,18}|tron:[a-z0-9-]{1,20}")
 
 
@@ -77,7 +79,7 @@ def read_settings(folder: Path) -> Settings:
         settings = Settings(**document)
         if not all(type(when) is int for when in settings.disclosed.values()):
             raise ValueError
-        _check_network(settings.network)
+        check_network(settings.network)
         known_blocks(settings)
     except FileNotFoundError:
         raise LedgerError(f"there is no case in {folder}; make one with `calibar fetch`") from None
@@ -120,6 +122,8 @@ class Case:
         self.state = _new_state(self.settings)
         self.lies: list[Lie] = []
         """What servers told that cannot be true: kept as evidence, and taken in nowhere."""
+        self.node: str | None = None
+        """Kind of the node that answered, where one of an account chain did."""
         self._log: Log | None = None
         for kept in read_kept(folder):
             self._take(kept.exchange)
@@ -132,7 +136,7 @@ class Case:
         if not is_case(folder):
             if folder.exists() and any(path.name not in (f"{NAME}.part", LOCK, RECORDS) for path in folder.iterdir()):
                 raise LedgerError(f"{folder} is not empty and holds no case; name a new folder")
-            _check_network(network or "mainnet")
+            check_network(network or "mainnet")
             write_settings(folder, Settings(network or "mainnet", dict(known or {})))
         elif network is not None and read_settings(folder).network != network:
             raise LedgerError(f"{folder} is a case of {read_settings(folder).network}, not of {network}")
@@ -204,14 +208,40 @@ class Case:
             return self.state
         raise LedgerError(f"{self.folder} is a case of {self.settings.network}, not of an account chain")
 
+    def transactions(self) -> set[bytes]:
+        """Ids of all transactions that any server told, as hashed."""
+        if isinstance(self.state, State):
+            return set(self.state.transactions)
+        return {row.txid for row in self.state.rows()} | self.state.in_blocks()
+
     def _take(self, exchange: Exchange) -> None:
         before = len(self.state.refused)
+        if exchange.kind in NODES:
+            self.node = exchange.kind
         try:
-            for told in _reader(exchange.kind)(exchange.request, exchange.response):
+            for told in read_exchange(exchange):
                 self.state.learn(told, exchange.place)
         except (ChainError, DecodeError) as error:
             self.state.refused.append((exchange.place, str(error)))
         self.lies += [Lie(place, what) for place, what in self.state.refused[before:]]
+
+
+def kinds_of(network: str) -> set[str]:
+    """Kinds of servers of a network's family."""
+    family = network.partition(":")[0] if is_account_chain(network) else "bitcoin"
+    both = {"remote"} if is_account_chain(network) else set()
+    return {kind for kind, module in KINDS.items() if module.partition(".")[0] in {family, *both}}
+
+
+def read_exchange(exchange: Exchange) -> Iterable[Any]:
+    """What a kept exchange tells. Raises DecodeError, ChainError, or DamageError for one of no known kind."""
+    told: Iterable[Any] = _module(exchange.kind).read(exchange.request, exchange.response)
+    return told
+
+
+def question_of(exchange: Exchange) -> Any:
+    """What a kept request of an account chain's server asked; None for one that is no question."""
+    return _module(exchange.kind).question_of(exchange.request)
 
 
 def is_account_chain(network: str) -> bool:
@@ -219,7 +249,8 @@ def is_account_chain(network: str) -> bool:
     return ":" in network
 
 
-def _check_network(name: str) -> None:
+def check_network(name: str) -> None:
+    """Raises UsageError for a name that no chain has."""
     if not is_account_chain(name):
         network_called(name)
     elif not _ACCOUNT_CHAIN.fullmatch(name):
@@ -234,9 +265,7 @@ def _new_state(settings: Settings) -> State | AccountState:
 
 
 @cache
-def _reader(kind: str) -> Callable[[str, bytes], Iterable[Any]]:
+def _module(kind: str) -> Any:
     if kind not in KINDS:
         raise DamageError(f"a response of the unknown kind {kind[:40]!a}; use a newer Calíbar")
-    module: Any = import_module(f"calibar.chains.{KINDS[kind]}")
-    reader: Callable[[str, bytes], Iterable[Any]] = module.read
-    return reader
+    return import_module(f"calibar.chains.{KINDS[kind]}")

@@ -20,6 +20,8 @@ from calibar.chains.bitcoin.blockfile import check_proof_of_work
 from calibar.chains.bitcoin.script import address_of
 from calibar.chains.bitcoin.sources.told import Outpoint, Place, Raw
 from calibar.errors import ChainError, DamageError, DecodeError, UsageError
+from calibar.ledger.case.accounts.check import check_accounts
+from calibar.ledger.case.accounts.compare import compare_accounts
 from calibar.ledger.case.case import Case, read_settings
 from calibar.ledger.case.kept import read_kept
 from calibar.ledger.case.snapshot import CaseSnapshot
@@ -38,11 +40,10 @@ def check_case(folder: Path, progress: Progress | None = None) -> list[str]:
     say = progress or (lambda *_: None)
     try:
         case = Case(folder)
-        if case.is_account_chain:
-            case.account_snapshot()
-            return []
     except (DamageError, ChainError) as error:
         return [str(error)]
+    if case.is_account_chain:
+        return check_accounts(case, say)
     found: list[str] = []
     for look in (_responses, _headers, _transactions):
         try:
@@ -137,7 +138,10 @@ def compare_with(folder: Path, against: Path, progress: Progress | None = None) 
     is shown so, as is one whose word is of a branch that was given up since. Raises UsageError where the ledger is not
     of that chain up to there.
     """
-    case, full = Case(folder), _full(against)
+    case = Case(folder)
+    if case.is_account_chain:
+        return compare_accounts(case, against, progress)
+    full = _full(against)
     state, snapshot = case.coins, case.snapshot()
     if full.network.name != state.network.name:
         raise UsageError(f"{against} is of {full.network.name}, the case of {state.network.name}; name another ledger")

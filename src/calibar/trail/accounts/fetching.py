@@ -3,7 +3,7 @@
 An address's history in an asset is asked for, and what the address has; where they do not agree, it is not whole, and
 the trail stops there. Where an address passes all on to one wallet, what the rule on deposit addresses looks at is
 asked for too, so that the trail stops at the customer's. Blocks of the trail's steps are asked for whole where a node
-is among the servers: then they are proven, and exchanges in them are seen.
+is among the servers: then they are proven as far as their chain allows, and exchanges in them are seen.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from calibar.chains.remote.transfers_told import (
 from calibar.errors import AddressError, ChainError, DecodeError, UsageError
 from calibar.ledger.case.accounts.snapshot import CaseAccountSnapshot
 from calibar.ledger.case.accounts.state import classes_of
-from calibar.ledger.case.case import Case, Lie
+from calibar.ledger.case.case import NODES, Case, Lie
 from calibar.trail.accounts.sweeps import Sweeps
 from calibar.trail.accounts.trace import Resting, resting
 from calibar.trail.fetching import REORGANISATION, Limits, Progress, Report
@@ -42,6 +42,9 @@ _EVERYTHING: Final[dict[str, tuple[Class, ...]]] = {
     "tron": ("value", "token", "trc10"),
 }
 Wanted = tuple[bytes, Asset]
+SERVICE: Final = "a service's; name single transfers (hash:index), or allow more with --most N, or use a full ledger"
+_MOST_LIES: Final = 5
+"""Questions to which a server may tell what cannot be before it is asked no more of them at once."""
 _PEERS: Final = 6
 """Other addresses that pay a wallet that are looked at, to see whether it collects from deposit addresses."""
 
@@ -80,30 +83,58 @@ class AccountFetcher:
     def ask(self, questions: Iterable[Question]) -> dict[Question, str]:
         """Ask servers in turn until each question has an answer; those without, and why."""
         pending, why = list(dict.fromkeys(questions)), dict[Question, str]()
+        wanted, answered = list(pending), set[Question]()
         for source in list(self.sources):
             if not pending:
                 break
-            answered: set[Question] = set()
-            try:
-                for question, told in source.ask(pending):
-                    if isinstance(told, Refusal):
-                        why.setdefault(question, told.why)
-                    else:
-                        answered.add(question)
-            except (DecodeError, ChainError) as error:
-                self._lie(source.place, str(error))
-            except UsageError as error:
-                self._lie(source.place, str(error))
-                self.sources.remove(source)
-                if not self.sources:
-                    raise
+            answered |= self._ask_one(source, pending, why)
             everybody = self.limits.cross_check and any(isinstance(q, MovementsQuestion) for q in pending)
             if not everybody:
                 pending = [question for question in pending if question not in answered]
         self.report.lies = self.case.lies[self._lies :]
-        self.report.left = [name.hex() for name in self.state.left[self._left :]]
+        self.report.left = [self._shown(txid) for txid in self.state.left[self._left :]]
         self.report.transactions = self._size() - self._known
-        return {question: why.get(question, "no server told it") for question in pending}
+        return {question: why.get(question, "no server told it") for question in wanted if question not in answered}
+
+    def _ask_one(self, source: Explorer, pending: Sequence[Question], why: dict[Question, str]) -> set[Question]:
+        """What a server answered; why it did not is added. A lie costs its own question alone, until there are many."""
+        waiting = list[Question]()
+        for question in pending:
+            if (told := self._too_many(question, source.place)) is None:
+                waiting.append(question)
+            else:
+                why[question] = f"it has more than {told} transfers of that kind, as was told before: {SERVICE}"
+        answered: set[Question] = set()
+        for _ in range(_MOST_LIES):
+            done, lies = 0, len(self.case.lies)
+            try:
+                for question, answer in source.ask(waiting):
+                    done += 1
+                    if not isinstance(answer, Refusal):
+                        answered.add(question)
+                    else:
+                        why.setdefault(question, f"{answer.why}: {SERVICE}" if answer.too_much else answer.why)
+                break
+            except (DecodeError, ChainError, UsageError) as error:
+                if all(lie.place != source.place for lie in self.case.lies[lies:]):  # else it was kept as one
+                    self._lie(source.place, str(error))
+                why |= {question: str(error) for question in waiting[done:] if question not in why}
+                waiting = waiting[done + 1 :]
+                if isinstance(error, UsageError):
+                    self.sources.remove(source)
+                    if not self.sources:
+                        raise
+                    break
+        return answered
+
+    def _too_many(self, question: Question, place: str) -> int | None:
+        """How many rows a list has more than, where a server told before that these are more than are wanted."""
+        if not isinstance(question, MovementsQuestion):
+            return None
+        told = self.state.too_many.get((question.address, question.what, question.asset), {}).get(place)
+        if told is None or question.first > told.first or question.most > told.most:
+            return None
+        return told.most
 
     def _lie(self, place: str, what: str) -> None:
         self.case.lies.append(Lie(place, what))
@@ -133,7 +164,7 @@ class AccountFetcher:
                 if refused and not any(row.txid == txid for row in self.state.rows()):
                     raise UsageError(f"{name}: {next(iter(refused.values()))}; check it, or name another server")
                 continue
-            address = self._address(name)
+            address = self.address_called(name)
             if only is not None:
                 self._history([(address, only)])
             else:
@@ -144,7 +175,8 @@ class AccountFetcher:
                 raise UsageError(f"{name}: {why}")
         self.case.commit()
 
-    def _address(self, text: str) -> bytes:
+    def address_called(self, text: str) -> bytes:
+        """Raises UsageError for what is no address, with where it is wrong."""
         try:
             if self.state.chain.startswith("tron:"):
                 from calibar.chains.tron.address import parse  # noqa: PLC0415
@@ -174,11 +206,22 @@ class AccountFetcher:
                 self._listed.add((address, asset))
             questions.append(HoldingQuestion(address, asset))
         for question, why in self.ask(questions).items():
-            if isinstance(question, MovementsQuestion | HoldingQuestion):
-                listing = question.what if isinstance(question, MovementsQuestion) else "balance"
-                self.report.unanswered[f"{self._name(question.address)} ({listing})"] = why
+            self.report.unanswered[self._listing(question)] = why
         self._asked.update(wanted)
         self.case.commit()
+
+    def again(self, wanted: Iterable[Wanted], first: int) -> None:
+        """Ask what addresses have of assets by now, and what they moved from a height on."""
+        questions: list[Question] = []
+        for address, asset in wanted:
+            only = asset if asset.contract is not None else None
+            listings = classes_of(asset, self.state.chain)
+            questions += [MovementsQuestion(address, what, self.limits.history, first, only) for what in listings]
+            questions.append(HoldingQuestion(address, asset))
+        self.report.unanswered |= {self._listing(question): why for question, why in self.ask(questions).items()}
+
+    def _shown(self, txid: bytes) -> str:
+        return txid.hex() if self.state.chain.startswith("tron:") else "0x" + txid.hex()
 
     def _name(self, address: bytes) -> str:
         if self.state.chain.startswith("tron:"):
@@ -189,11 +232,16 @@ class AccountFetcher:
 
         return encode(address)
 
+    def _listing(self, question: Question) -> str:
+        assert isinstance(question, MovementsQuestion | HoldingQuestion)  # noqa: S101
+        what = question.what if isinstance(question, MovementsQuestion) else "balance"
+        return f"{self._name(question.address)} ({what})"
+
     # Trails.
 
     def trail(self, references: Sequence[str], policy: Policy) -> CaseAccountSnapshot:
         """Fetch until labelled value rests where histories are whole, or a limit is reached."""
-        self.references(references, self._asset(policy.asset))
+        self.references(references, self.asset_called(policy.asset))
         proven, looked = set[int](), set[bytes]()
         while True:
             snapshot = self.case.account_snapshot()
@@ -222,14 +270,15 @@ class AccountFetcher:
         self._say_what_is_not_whole(snapshot, found)
         return snapshot
 
-    def _asset(self, name: str | None) -> Asset | None:
+    def asset_called(self, name: str | None) -> Asset | None:
+        """As servers are asked about it; None for None."""
         if name is None:
             return None
         if name == "native":
             return Asset()
         if name.startswith("trc10:") and name[6:].isdecimal():
             return Asset(number=int(name[6:]))
-        return Asset(contract=self._address(name))
+        return Asset(contract=self.address_called(name))
 
     def _frontier(self, snapshot: CaseAccountSnapshot, found: Resting) -> list[Wanted]:
         """Whose histories labelled value makes worth asking for, and nobody was asked yet."""
@@ -269,14 +318,16 @@ class AccountFetcher:
         return [one for one in dict.fromkeys(wanted) if one not in self._asked]
 
     def _unproven(self, snapshot: CaseAccountSnapshot, found: Resting) -> set[int]:
-        """Heights of steps in blocks that are not known whole, or that another branch may have taken since; where no
-        node is asked, none."""
-        if not any(source.kind == "node" for source in self.sources):
+        """Heights of steps in blocks that are not known whole, or that another branch may have taken since, also of
+        late blocks without steps where a history does not add up; where no node is asked, none."""
+        if not any(source.kind in NODES for source in self.sources):
             return set()
         blocks = np.unique(np.searchsorted(snapshot["blocks.first_transfer"], found.passed, "right") - 1)
         heights = {height for block in blocks.tolist() if (height := snapshot.height_of(block)) is not None}
         settled = self.state.tip - REORGANISATION
         old = {height for height in heights if height not in self.state.blocks or height > settled}
+        if any(True for _ in self._not_whole(snapshot, found)):
+            old |= {height for height in self.state.blocks if height > settled}
         return old | self.state.disputed()
 
     def _unplaced(self, snapshot: CaseAccountSnapshot, found: Resting) -> set[bytes]:

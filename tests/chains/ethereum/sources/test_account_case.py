@@ -12,14 +12,18 @@ from typing import Any
 
 import pytest
 from evm_explorers import Reply, Row, Server, serving
+from node_in_memory import InMemory
 
 import calibar
+from calibar.chains.ethereum.sources.etherscan import Etherscan
+from calibar.chains.ethereum.sources.node import EvmNode
 from calibar.chains.facts import BURNT_FEE, FAILED, FEE, INTERNAL, integers
 from calibar.errors import UsageError
 from calibar.labels.table import read_labels
 from calibar.ledger.accounts.snapshot import AccountSnapshot
 from calibar.ledger.case.case import Case
 from calibar.sandbox.scenarios import token_theft as story
+from calibar.trail.accounts.fetching import AccountFetcher
 from calibar.trail.cases import gather
 from calibar.trail.fetching import Limits, Report
 from calibar.trail.policy import Policy
@@ -173,6 +177,26 @@ def test_a_trail_of_tokens_from_an_explorer_is_that_from_the_blocks(
         assert compared(trail.document) == compared(full.trace(reference, method=method, stops=()).document)
         assert {step["proof"] for step in trail.steps} == {"reported"}
         assert all(row["reported"] for row in trail.holdings)
+
+
+@pytest.mark.parametrize("first", ["etherscan", "node"])
+def test_blocks_of_the_trail_are_proven_wherever_a_node_is_named(
+    server: tuple[RecordedEtherscan, Server], token_theft: Path, tmp_path: Path, first: str
+) -> None:
+    reference = sources()[1]
+    with Case.for_fetching(tmp_path / "case", CHAIN) as case:
+        explorer = Etherscan(f"{server[1].url}/v2/api", case.keep, chain_id=31337)
+        node = EvmNode(InMemory(), case.keep, chain_id=31337)
+        fetcher = AccountFetcher(case, [explorer, node] if first == "etherscan" else [node, explorer])
+        fetcher.begin()
+        fetcher.trail([reference], Policy(unit="address", stops=()))
+        explorer.close()
+    assert (fetcher.report.lies, fetcher.report.unanswered) == ([], {})
+    found = calibar.open(tmp_path / "case")
+    assert found.info["proven_blocks"]["logs"] > 0
+    trail, whole = (one.trace(reference, stops=()) for one in (found, calibar.open(token_theft)))
+    assert trail.steps == whole.steps
+    assert {step["proof"] for step in trail.steps} == {"proven"}
 
 
 def test_a_trail_back_from_an_explorer_is_that_from_the_blocks(

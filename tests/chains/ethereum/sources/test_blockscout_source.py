@@ -41,7 +41,9 @@ def answer_of(explorer: Blockscout, question: told.Question) -> Any:
     return answer
 
 
-def movements(what: told.Class, first: int = 0, most: int = 10**6, asset: told.Asset | None = None) -> told.Question:
+def movements(
+    what: told.Class, first: int = 0, most: int = 10**6, asset: told.Asset | None = None
+) -> told.MovementsQuestion:
     return told.MovementsQuestion(ASKED, what, most, first, asset)
 
 
@@ -103,11 +105,17 @@ def test_what_is_in_no_block_yet_is_passed_over(many: Ledger) -> None:
         assert plain(answer_of(explorer, movements("value")).rows) == many.truth("value")
 
 
+def test_whole_blocks_are_refused_without_asking(many: Ledger) -> None:
+    with opened(BlockscoutLike(many)) as (explorer, kept, server):
+        assert answer_of(explorer, told.BlockQuestion(5)) == Refusal("it gives no whole blocks; name a node too")
+        assert (kept, server.asked) == ([], [])
+
+
 def test_a_service_is_refused(many: Ledger) -> None:
     with opened(BlockscoutLike(many)) as (explorer, kept, server):
         answer = answer_of(explorer, movements("value", most=30))
         assert isinstance(answer, Refusal) and answer.too_much and len(server.asked) == 1
-        assert list(read(kept[0].request, kept[0].response)) == []
+        assert list(read(kept[0].request, kept[0].response)) == [told.TooMany(movements("value", most=30))]
 
 
 def _cursor(value: object) -> Callable[[Row], None]:

@@ -18,7 +18,9 @@ from calibar.chains.remote import transfers_told as told
 from calibar.errors import DecodeError, UsageError
 
 
-def movements(what: told.Class, first: int = 0, most: int = 10**6, asset: told.Asset | None = None) -> told.Question:
+def movements(
+    what: told.Class, first: int = 0, most: int = 10**6, asset: told.Asset | None = None
+) -> told.MovementsQuestion:
     return told.MovementsQuestion(ASKED, what, most, first, asset)
 
 
@@ -87,12 +89,18 @@ def test_an_address_without_transfers_has_none() -> None:
         assert answer_of(explorer, movements("token")).rows == ()
 
 
+def test_whole_blocks_are_refused_without_asking(many: Ledger) -> None:
+    with opened(EtherscanLike(many)) as (explorer, kept, server):
+        assert answer_of(explorer, told.BlockQuestion(5)) == Refusal("it gives no whole blocks; name a node too")
+        assert (kept, server.asked) == ([], [])
+
+
 def test_a_service_is_refused(many: Ledger) -> None:
     with opened(EtherscanLike(many)) as (explorer, kept, server):
         answer = answer_of(explorer, movements("value", most=30))
         assert isinstance(answer, Refusal) and answer.too_much
         assert len(server.asked) == 2
-        assert [list(read(*exchange[2:])) for exchange in kept] == [[]]
+        assert [list(read(*exchange[2:])) for exchange in kept] == [[told.TooMany(movements("value", most=30))]]
 
 
 def _set(name: str, value: object) -> Callable[[list[Row]], None]:

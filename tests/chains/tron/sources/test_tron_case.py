@@ -6,7 +6,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from tron_explorers import ASKED, KEY, NUMBER, Ledger, TronGridLike, TronscanLike, ledger, serving, to_base58
+from tron_explorers import ASKED, KEY, NUMBER, Ledger, Row, TronGridLike, TronscanLike, ledger, serving, to_base58
 
 import calibar
 from calibar.ledger.case.case import Case
@@ -75,3 +75,16 @@ def test_rows_of_which_only_the_time_is_told_stand_between_the_blocks_of_that_ti
         gather(tmp_path / "case", [to_base58(ASKED)], [f"trongrid+{server.url}"], limits=Limits(history=10**6))
     times = [row["time"] for row in calibar.open(tmp_path / "case").transfers(to_base58(ASKED))]
     assert times == sorted(times)
+
+
+def test_a_lie_costs_its_own_question_and_is_named_once(many: Ledger, tmp_path: Path) -> None:
+    def change(path: str, page: Row) -> Row:
+        if path.endswith("/transactions"):
+            page["data"][0]["txID"] = "?"
+        return page
+
+    with serving(TronGridLike(many, change=change)) as server:
+        report = gather(tmp_path / "case", [to_base58(ASKED)], [f"trongrid+{server.url}"], limits=Limits(history=10**6))
+    assert len(report.lies) == 2  # of the lists of coins and of TRC-10 tokens
+    assert all("txID" in lie.what for lie in report.lies)
+    assert told(tmp_path / "case") == known(many, "token")

@@ -58,7 +58,9 @@ def answer_of(explorer: Tronscan, question: told.Question) -> Any:
     return answer
 
 
-def movements(what: told.Class, first: int = 0, most: int = 10**6, asset: told.Asset | None = None) -> told.Question:
+def movements(
+    what: told.Class, first: int = 0, most: int = 10**6, asset: told.Asset | None = None
+) -> told.MovementsQuestion:
     return told.MovementsQuestion(ASKED, what, most, first, asset)
 
 
@@ -148,11 +150,17 @@ def test_transactions_have_what_they_moved_but_for_their_calls(many: Ledger) -> 
         assert isinstance(answer_of(explorer, told.TransactionQuestion(bytes(32))), Refusal)
 
 
+def test_whole_blocks_are_refused_without_asking(many: Ledger) -> None:
+    with opened(TronscanLike(many)) as (explorer, kept, server):
+        assert answer_of(explorer, told.BlockQuestion(5)) == Refusal("it gives no whole blocks; name a node too")
+        assert (kept, server.asked) == ([], [])
+
+
 def test_a_service_is_refused(many: Ledger) -> None:
     with opened(TronscanLike(many)) as (explorer, kept, server):
         answer = answer_of(explorer, movements("value", most=30))
         assert isinstance(answer, Refusal) and answer.too_much and len(server.asked) < 6
-        assert list(read(kept[0].request, kept[0].response)) == []
+        assert list(read(kept[0].request, kept[0].response)) == [told.TooMany(movements("value", most=30))]
 
 
 def _set(name: str, value: object) -> Callable[[Row], None]:

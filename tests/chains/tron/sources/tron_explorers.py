@@ -137,7 +137,7 @@ class Server:
 
 @contextmanager
 def serving(answer: Answer) -> Iterator[Server]:
-    """A server that answers `answer(path, query)` as JSON, bytes as they are."""
+    """A server that answers `answer(path, query)` as JSON, bytes as they are; of a POST the query is its body."""
     server = Server()
 
     class Handler(BaseHTTPRequestHandler):
@@ -146,9 +146,16 @@ def serving(answer: Answer) -> Iterator[Server]:
 
         def do_GET(self) -> None:
             server.asked.append(self.path)
-            server.keys.add(self.headers.get("TRON-PRO-API-KEY"))
             parts = urlsplit(self.path)
-            status, body = answer(parts.path, dict(parse_qsl(parts.query, keep_blank_values=True)))
+            self.reply(*answer(parts.path, dict(parse_qsl(parts.query, keep_blank_values=True))))
+
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            server.asked.append(f"POST {self.path}")
+            self.reply(*answer(self.path, json.loads(body)))
+
+        def reply(self, status: int, body: object) -> None:
+            server.keys.add(self.headers.get("TRON-PRO-API-KEY"))
             data = body if isinstance(body, bytes) else json.dumps(body).encode()
             self.send_response(status)
             self.send_header("Content-Type", "text/html" if data[:1] == b"<" else "application/json")

@@ -72,8 +72,10 @@ class Blockscout(Pages):
                     "type": "ERC-20", "token": None if contract is None else text.encode(contract),
                 }  # fmt: skip
                 return written(f"/api/v2/addresses/{text.encode(account)}/{_LISTS[what]}", query, first)
-            case _:
+            case told.NewestQuestion():
                 return _NEWEST
+            case told.BlockQuestion():
+                return Refusal(told.NO_BLOCKS)
 
     def plan(self, request: str) -> Plan:
         """How a request is answered."""
@@ -89,6 +91,11 @@ def read(request: str, response: bytes) -> Iterator[told.Told]:
     return walks.read_again(plan, request, response)
 
 
+def question_of(request: str) -> told.Question | None:
+    """What a kept request asks; None for one that is no question."""
+    return walks.question_of(plan, request)
+
+
 def plan(request: str) -> Plan:
     """How a request is answered. Raises DecodeError for one that is none."""
     sent, _, contract = request.partition("#contract=")
@@ -98,17 +105,21 @@ def plan(request: str) -> Plan:
         if not asked.path.endswith("/token-balances"):
             raise DecodeError("a request is none of those that tell of the chain")
     if asked.path == _NEWEST:
-        return Plan(_newest(), single=True)
+        return Plan(_newest(), single=True, of=told.NewestQuestion())
     if found := _OF_TRANSACTION.fullmatch(asked.path):
-        return Plan(_transaction(asked.path, bytes.fromhex(found[1][2:])))
+        txid = bytes.fromhex(found[1][2:])
+        return Plan(_transaction(asked.path, txid), of=told.TransactionQuestion(txid))
     if found := _OF_ADDRESS.fullmatch(asked.path):
         account = evm.parameter(asked._replace(query={"address": found[1]}), "address")
         if found[2] is None:
-            return Plan(_coins(asked.path, account), single=True)
+            return Plan(_coins(asked.path, account), single=True, of=told.HoldingQuestion(account, told.NATIVE))
         if found[2] == "token-balances" and contract:
-            return Plan(_tokens(asked, account), single=True)
+            token = told.Asset(evm.parameter(asked, "contractaddress"))
+            return Plan(_tokens(asked, account), single=True, of=told.HoldingQuestion(account, token))
         if found[2] in _CLASSES:
-            return Plan(_movements(asked, account, _CLASSES[found[2]]))
+            asset = told.Asset(evm.parameter(asked, "token")) if "token" in asked.query else None
+            of = told.MovementsQuestion(account, _CLASSES[found[2]], 0, asked.first, asset)
+            return Plan(_movements(asked, of), of=of)
     raise DecodeError("a request is none of those that tell of the chain")
 
 
@@ -149,8 +160,9 @@ class _Listed(NamedTuple):
 _Teller = Callable[[Row, int], _Listed]
 
 
-def _movements(asked: Asked, account: bytes, what: told.Class) -> Walk:
-    contract = evm.parameter(asked, "token") if "token" in asked.query else None
+def _movements(asked: Asked, of: told.MovementsQuestion) -> Walk:
+    account, what = of.address, of.what
+    contract = None if of.asset is None else of.asset.contract
 
     def tell(row: Row, height: int) -> _Listed:
         if what == "value":
@@ -159,8 +171,7 @@ def _movements(asked: Asked, account: bytes, what: told.Class) -> Walk:
 
     rows = yield from _all_pages(asked, tell)
     rows.reverse()
-    asset = None if contract is None else told.Asset(contract)
-    return told.Movements(account, what, asset, asked.first, tuple(one for row in rows for one in row.moved))
+    return told.Movements(account, what, of.asset, asked.first, tuple(one for row in rows for one in row.moved))
 
 
 def _all_pages(asked: Asked, tell: _Teller) -> Generator[Step, bytes, list[_Listed]]:

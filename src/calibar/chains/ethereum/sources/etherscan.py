@@ -60,6 +60,8 @@ class Etherscan(Pages):
         """How a question is written."""
         query: dict[str, object] = {"chainid": self._chain_id, "module": "account"}
         match question:
+            case told.BlockQuestion():
+                return Refusal(told.NO_BLOCKS)
             case told.NewestQuestion():
                 query |= {"module": "proxy", "action": "eth_blockNumber"}
             case told.TransactionQuestion(txid):
@@ -109,20 +111,28 @@ def read(request: str, response: bytes) -> Iterator[told.Told]:
     return walks.read_again(plan, request, response)
 
 
+def question_of(request: str) -> told.Question | None:
+    """What a kept request asks; None for one that is no question."""
+    return walks.question_of(plan, request)
+
+
 def plan(request: str) -> Plan:
     """How a request is answered. Raises DecodeError for one that is none."""
     asked = walks.taken_apart(request)
     action = asked.query.get("action", "")
     if asked.path == "/api":
         if action in _CLASSES:
-            return Plan(_movements(asked, _CLASSES[action]))
+            of = _list_of(asked, _CLASSES[action])
+            return Plan(_movements(asked, of), of=of)
         match action:
             case "eth_blockNumber":
-                return Plan(_newest(asked), single=True)
+                return Plan(_newest(asked), single=True, of=told.NewestQuestion())
             case "balance" | "tokenbalance":
-                return Plan(_holding(asked), single=True)
+                contract = evm.parameter(asked, "contractaddress") if "contractaddress" in asked.query else None
+                balance = told.HoldingQuestion(evm.parameter(asked, "address"), told.Asset(contract))
+                return Plan(_holding(asked, balance), single=True, of=balance)
             case "eth_getTransactionByHash":
-                return Plan(_transaction(asked))
+                return Plan(_transaction(asked), of=told.TransactionQuestion(_hash(asked)))
     raise DecodeError("a request is none of those that tell of the chain")
 
 
@@ -131,12 +141,18 @@ def _newest(asked: Asked) -> Walk:
     return told.Newest(answer.height("result"))
 
 
-def _holding(asked: Asked) -> Walk:
+def _hash(asked: Asked) -> bytes:
+    found = re.fullmatch(r"0x([0-9a-f]{64})", asked.query.get("txhash", ""))
+    if found is None:
+        raise DecodeError("the request's transaction is no hash")
+    return bytes.fromhex(found[1])
+
+
+def _holding(asked: Asked, of: told.HoldingQuestion) -> Walk:
     answer = Row.of(parsed((yield Step(asked.page())), "the balance"), "the balance")
     if str(answer.values.get("status")) != "1":
         answer.wrong("status", "1, that of an answer")
-    contract = evm.parameter(asked, "contractaddress") if "contractaddress" in asked.query else None
-    return told.Holding(evm.parameter(asked, "address"), told.Asset(contract), answer.whole("result"))
+    return told.Holding(of.address, of.asset, answer.whole("result"))
 
 
 class _Listed(NamedTuple):
@@ -149,10 +165,16 @@ class _Listed(NamedTuple):
     moved: tuple[told.Movement, ...]
 
 
-def _movements(asked: Asked, what: told.Class) -> Walk:
-    account = evm.parameter(asked, "address")
+def _list_of(asked: Asked, what: told.Class) -> told.MovementsQuestion:
     contract = evm.parameter(asked, "contractaddress") if "contractaddress" in asked.query else None
-    first, last, size = (_number(asked, name) for name in ("startblock", "endblock", "offset"))
+    asset = None if contract is None else told.Asset(contract)
+    return told.MovementsQuestion(evm.parameter(asked, "address"), what, 0, _number(asked, "startblock"), asset)
+
+
+def _movements(asked: Asked, of: told.MovementsQuestion) -> Walk:
+    account, what, first = of.address, of.what, of.first
+    contract = None if of.asset is None else of.asset.contract
+    last, size = (_number(asked, name) for name in ("endblock", "offset"))
     whole: list[_Listed] = []
     before: Counter[frozenset[tuple[str, str]]] = Counter()
     start, capped, moves = first, False, 0
@@ -190,8 +212,7 @@ def _movements(asked: Asked, what: told.Class) -> Walk:
     if twice:
         raise DecodeError(f"a row is listed twice, of transaction 0x{str(twice[0][0])[:64]}")
     moved = tuple(movement for row in whole for movement in row.moved)
-    asset = None if contract is None else told.Asset(contract)
-    return told.Movements(account, what, asset, first, moved, capped, start - 1 if capped else None)
+    return told.Movements(account, what, of.asset, first, moved, capped, start - 1 if capped else None)
 
 
 def _number(asked: Asked, name: str) -> int:

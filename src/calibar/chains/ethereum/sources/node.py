@@ -6,7 +6,7 @@ transactions. A request is written as `node_answers` says; what is kept of the a
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from calibar.chains.bitcoin.sources.told import Exchange, Keep, Refusal
 from calibar.chains.ethereum.fields import Fields
@@ -26,17 +26,19 @@ class EvmNode:
     kind = "node"
 
     def __init__(
-        self, node: str | Answers, keep: Keep, *, chain_id: int | None = None, patience: float = 60.0
+        self, node: str | Answers, keep: Keep, *, chain_id: int | None = None, patience: float = 60.0,
+        before: Callable[[str], None] = lambda _: None,
     ) -> None:  # fmt: skip
         """Ask a node at a URL, or other answers, of which chain it is.
 
-        `patience`: seconds of waiting for a busy node. Raises UsageError where the node is not of `chain_id` or cannot
-        be asked, DecodeError where what answers is none.
+        `patience`: seconds of waiting for a busy node. `before` hears the node's name before it is asked. Raises
+        UsageError where the node is not of `chain_id` or cannot be asked, DecodeError where what answers is none.
         """
         self._node: Answers = Node(node, patience=patience) if isinstance(node, str) else node
         self._keep = keep
         self._unoffered: dict[str, Failure] = {}
         self.place = self._node.place
+        before(self.place)
         try:
             self._chain_id = self._asked_chain(chain_id)
         except BaseException:
@@ -83,13 +85,23 @@ class EvmNode:
         return found
 
 
+def question_of(request: str) -> told.Question | None:
+    """What a kept request asks; None for one that is no question."""
+    try:
+        return node_answers.question_of(request)
+    except DecodeError:
+        return None
+
+
 def read(request: str, response: bytes) -> Iterator[told.Told]:
-    """What a kept exchange tells; nothing for one that refused.
+    """What a kept exchange tells; nothing for one that refused, but that an address has more rows than were wanted.
 
     Raises DecodeError for one that is no answer, ChainError for one that contradicts itself.
     """
     playback = Playback(response)
     found = node_answers.answer(request, playback)
     playback.end()
-    if found is not None and not isinstance(found, Refusal):
+    if isinstance(found, Refusal) and found.too_much:
+        yield told.TooMany(node_answers.list_of(request))
+    elif found is not None and not isinstance(found, Refusal):
         yield found

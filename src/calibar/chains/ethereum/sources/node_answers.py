@@ -75,8 +75,9 @@ def answer(request: str, answers: Tape) -> told.Told | Refusal | None:
         case "newest":
             return _newest(answers)
         case "transfers":
-            most = params.integer("3", 63)
-            return token_transfers(answers, params.address("0"), asked.token("1"), params.integer("2", 63), most)
+            of = list_of(request)
+            contract = None if of.asset is None else of.asset.contract
+            return token_transfers(answers, of.address, contract, of.first, of.most)
         case "transaction":
             return transaction(answers, params.octets("0", 32))
         case "holding":
@@ -85,6 +86,31 @@ def answer(request: str, answers: Tape) -> told.Told | Refusal | None:
             return _block(answers, params.integer("0", 63), params.integer("1", 63))
     answers.ask([CHAIN_ID])
     return None
+
+
+def question_of(request: str) -> told.Question | None:
+    """What a kept request asks; None for the chain's id. Raises DecodeError for one that is none."""
+    asked = _taken_apart(request)
+    match asked.method:
+        case "newest":
+            return told.NewestQuestion()
+        case "transfers":
+            return list_of(request)
+        case "transaction":
+            return told.TransactionQuestion(asked.params.octets("0", 32))
+        case "holding":
+            return told.HoldingQuestion(asked.params.address("0"), told.Asset(asked.token("1")))
+        case "block":
+            return told.BlockQuestion(asked.params.integer("0", 63))
+    return None
+
+
+def list_of(request: str) -> told.MovementsQuestion:
+    """The question of a request for transfers. Raises DecodeError for another."""
+    asked = _taken_apart(request)
+    token, first, most = asked.token("1"), asked.params.integer("2", 63), asked.params.integer("3", 63)
+    asset = None if token is None else told.Asset(token)
+    return told.MovementsQuestion(asked.params.address("0"), "token", most, first, asset)
 
 
 def _written(method: str, *params: bytes | int | None) -> str:

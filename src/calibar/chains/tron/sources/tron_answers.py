@@ -1,15 +1,18 @@
-"""What explorers of TRON tell, made into movements: the part that is common to them."""
+"""What explorers and nodes of TRON tell, made into movements and holdings: the part that is common to them."""
 
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, cast
 
+from calibar.chains.bitcoin.sources.told import Refusal
 from calibar.chains.facts import BURNT_FEE, CONTRACT, FEE, FROM_NOBODY, INTERNAL, NATIVE, TO_NOBODY, Builder
 from calibar.chains.remote import transfers_told as told
-from calibar.chains.remote.rows import Row
+from calibar.chains.remote.rows import Row, parsed, printable
+from calibar.chains.remote.walks import Plan, Step, Walk, written
 from calibar.chains.tron import contracts, infos, jsonfields, moves
 from calibar.chains.tron.address import parse, to_base58, to_hex
 from calibar.chains.tron.contracts import Contract, token_number
@@ -17,6 +20,7 @@ from calibar.chains.tron.hashes import created_contract
 from calibar.errors import AddressError, DecodeError
 
 NOBODY: Final = bytes(20)
+TRANSACTION: Final = re.compile(r"/wallet/gettransactionbyid\?value=([0-9a-f]{64})")
 
 
 def account(value: str, what: str) -> bytes:
@@ -31,6 +35,52 @@ def concerns(row: Row, whom: bytes, *parties: bytes | None) -> None:
     """Raise DecodeError for a row of another address than the one asked about."""
     if whom not in parties:
         raise DecodeError(f"{row.where}: it is of another address than was asked for")
+
+
+def refused(answer: object) -> Refusal | None:
+    """What a node says instead of an answer: java-tron puts its errors under `Error`, with HTTP status 200."""
+    if not isinstance(answer, dict) or not (error := answer.get("Error") or answer.get("error")):
+        return None
+    return Refusal(f"the node refuses: {printable(error) or 'no reason'}")
+
+
+def is_of(row: Row, whom: bytes) -> None:
+    """Raise DecodeError for an account of another address than the one asked about."""
+    if row.address("address", parse) != whom:
+        raise DecodeError("the account is another than was asked for")
+
+
+def holding(row: Row, whom: bytes, number: int | None) -> told.Holding:
+    """What an account has of a TRC-10 token; of TRX without `number`."""
+    if number is None:
+        return told.Holding(whom, told.NATIVE, _coins(row))
+    held = [one.whole("value", 63) for one in row.rows("assetV2", 100_000) if one.text("key") == str(number)]
+    return told.Holding(whom, told.Asset(number=number), at_most_one(held))
+
+
+def at_most_one(held: Sequence[int]) -> int:
+    """What an account has of a token, 0 where it is not listed. Raises DecodeError where it is listed twice."""
+    if len(held) > 1:
+        raise DecodeError("the account: the token asked for is listed twice")
+    return sum(held)
+
+
+def _coins(row: Row) -> int:
+    """Sun of an account, what is staked included: it stays its owner's."""
+    total = 0
+    for name in ("balance", "delegated_frozen_balance_for_bandwidth", "delegated_frozenV2_balance_for_bandwidth"):
+        total += row.optional(name, 63) or 0
+    for name, amount in (("frozen", "frozen_balance"), ("frozenV2", "amount"), ("unfrozenV2", "unfreeze_amount")):
+        total += sum(one.optional(amount, 63) or 0 for one in row.rows(name, 1000))
+    if row.has("tron_power"):
+        total += row.row("tron_power").optional("frozen_balance", 63) or 0
+    if row.has("account_resource"):
+        resource = row.row("account_resource")
+        for name in ("delegated_frozen_balance_for_energy", "delegated_frozenV2_balance_for_energy"):
+            total += resource.optional(name, 63) or 0
+        if resource.has("frozen_balance_for_energy"):
+            total += resource.row("frozen_balance_for_energy").optional("frozen_balance", 63) or 0
+    return total
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +162,38 @@ def of_class(rows: Sequence[told.Movement], what: told.Class) -> tuple[told.Move
 def concerning(rows: Sequence[told.Movement], whom: bytes) -> tuple[told.Movement, ...]:
     """Those that pay or are paid by an address."""
     return tuple(row for row in rows if whom in (row.sender, row.recipient))
+
+
+def transaction_request(txid: bytes) -> str:
+    """How a node is asked for a transaction."""
+    return written("/wallet/gettransactionbyid", {"value": txid.hex()})
+
+
+def transaction_plan(txid: bytes) -> Plan:
+    """How a node is asked for a transaction and what became of it."""
+    return Plan(transaction_walk(txid), of=told.TransactionQuestion(txid))
+
+
+def asset_named(name: str) -> told.Asset:
+    """An asset as it stands behind a request: `_` for sun, a TRC-10 number, a contract. Raises DecodeError."""
+    if name == "_":
+        return told.NATIVE
+    if re.fullmatch(r"[1-9][0-9]{0,18}", name, re.ASCII):
+        return told.Asset(number=int(name))
+    return told.Asset(account(name, "asset"))
+
+
+def transaction_walk(txid: bytes) -> Walk:
+    """Ask a node for a transaction and what became of it."""
+    sent = parsed((yield Step(transaction_request(txid))), "the transaction")
+    if sent == {}:
+        return Refusal("it does not know the transaction")
+    if why := refused(sent):
+        return why
+    info = parsed((yield Step(written("/wallet/gettransactioninfobyid", {"value": txid.hex()}))), "its outcome")
+    if info == {}:
+        return Refusal("the transaction is in no block yet")
+    return refused(info) or transaction(txid, sent, info)
 
 
 def transaction(txid: bytes, sent: object, outcome: object) -> told.Transaction:

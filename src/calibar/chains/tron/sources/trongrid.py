@@ -28,7 +28,6 @@ from calibar.errors import DecodeError
 A_PAGE: Final = 200
 _LIST: Final = re.compile(r"/v1/accounts/(T[1-9A-HJ-NP-Za-km-z]{33})/transactions(/trc20)?")
 _ACCOUNT: Final = re.compile(r"/v1/accounts/(T[1-9A-HJ-NP-Za-km-z]{33})#asset=([0-9A-Za-z_]{1,40})")
-_TRANSACTION: Final = re.compile(r"/wallet/gettransactionbyid\?value=([0-9a-f]{64})")
 _NEWEST: Final = "/wallet/getnowblock"
 _CLASSES: Final[dict[str, told.Class]] = {"value": "value", "internal": "internal", "trc10": "trc10"}
 _FINGERPRINT: Final = re.compile(r"[!-~]{1,500}")
@@ -54,7 +53,7 @@ class TronGrid(Pages):
         """How a question is written."""
         match question:
             case told.TransactionQuestion(txid):
-                return written("/wallet/gettransactionbyid", {"value": txid.hex()})
+                return tron.transaction_request(txid)
             case told.HoldingQuestion(account, asset):
                 name = "_" if asset == told.NATIVE else str(asset.number)
                 name = name if asset.contract is None else to_base58(asset.contract)
@@ -71,8 +70,10 @@ class TronGrid(Pages):
                 return written(path, {**query, "search_internal": "false" if what == "value" else "true"}, first) + (
                     ("&" if first else "#") + f"class={what}"
                 )
-            case _:
+            case told.NewestQuestion():
                 return _NEWEST
+            case told.BlockQuestion():
+                return Refusal(told.NO_BLOCKS)
 
     def plan(self, request: str) -> Plan:
         """How a request is answered."""
@@ -88,22 +89,32 @@ def read(request: str, response: bytes) -> Iterator[told.Told]:
     return walks.read_again(plan, request, response)
 
 
+def question_of(request: str) -> told.Question | None:
+    """What a kept request asks; None for one that is no question."""
+    return walks.question_of(plan, request)
+
+
 def plan(request: str) -> Plan:
     """How a request is answered. Raises DecodeError for one that is none."""
     if request == _NEWEST:
-        return Plan(_newest(), single=True)
-    if found := _TRANSACTION.fullmatch(request):
-        return Plan(_transaction(request, bytes.fromhex(found[1])))
+        return Plan(_newest(), single=True, of=told.NewestQuestion())
+    if found := tron.TRANSACTION.fullmatch(request):
+        return tron.transaction_plan(bytes.fromhex(found[1]))
     if found := _ACCOUNT.fullmatch(request):
         whom = tron.account(found[1], "address")
-        return Plan(_holding(request.partition("#")[0], whom, found[2]), single=True)
+        of_asset = told.HoldingQuestion(whom, tron.asset_named(found[2]))
+        return Plan(_holding(request.partition("#")[0], whom, found[2]), single=True, of=of_asset)
     listed = re.sub(r"[#&]class=([a-z0-9]{1,10})$", "", request)
     asked = taken_apart(listed)
     found = _LIST.fullmatch(asked.path)
     what = _CLASSES.get(request.rpartition("class=")[2]) if listed != request else "token"
     if found is None or what is None or (what == "token") != bool(found[2]):
         raise DecodeError("a request is none of those that tell of the chain")
-    return Plan(_movements(asked, tron.account(found[1], "address"), what))
+    asset = None
+    if "contract_address" in asked.query:
+        asset = told.Asset(tron.account(asked.query["contract_address"], "token"))
+    of = told.MovementsQuestion(tron.account(found[1], "address"), what, 0, asked.first, asset)
+    return Plan(_movements(asked, of), of=of)
 
 
 def _newest() -> Walk:
@@ -129,39 +140,17 @@ def _holding(path: str, whom: bytes, name: str) -> Walk:
         if contract is not None:
             return Refusal("the account was never activated: the server does not tell what tokens it has")
         return told.Holding(whom, told.Asset(number=number), 0)
-    row = rows[0]
-    if row.address("address", parse) != whom:
-        raise DecodeError("the account is another than was asked for")
-    if contract is not None:
-        tokens = [(key, one) for one in row.rows("trc20", 100_000) for key in one.values]
-        held = [one.whole(key) for key, one in tokens if tron.account(key, "token in the answer") == contract]
-    elif number is not None:
-        held = [one.whole("value", 63) for one in row.rows("assetV2", 100_000) if one.text("key") == name]
-    else:
-        return told.Holding(whom, told.NATIVE, _coins(row))
-    if len(held) > 1:
-        raise DecodeError("the account: the token asked for is listed twice")
-    return told.Holding(whom, told.Asset(contract, number), sum(held))
+    tron.is_of(rows[0], whom)
+    if contract is None:
+        return tron.holding(rows[0], whom, number)
+    tokens = [(key, one) for one in rows[0].rows("trc20", 100_000) for key in one.values]
+    held = [one.whole(key) for key, one in tokens if tron.account(key, "token in the answer") == contract]
+    return told.Holding(whom, told.Asset(contract), tron.at_most_one(held))
 
 
-def _coins(row: Row) -> int:
-    """Sun of an account, what is staked included: it stays its owner's."""
-    total = 0
-    for name in ("balance", "delegated_frozen_balance_for_bandwidth", "delegated_frozenV2_balance_for_bandwidth"):
-        total += row.optional(name, 63) or 0
-    for name, amount in (("frozen", "frozen_balance"), ("frozenV2", "amount"), ("unfrozenV2", "unfreeze_amount")):
-        total += sum(one.optional(amount, 63) or 0 for one in row.rows(name, 1000))
-    if row.has("account_resource"):
-        resource = row.row("account_resource")
-        for name in ("delegated_frozen_balance_for_energy", "delegated_frozenV2_balance_for_energy"):
-            total += resource.optional(name, 63) or 0
-        if resource.has("frozen_balance_for_energy"):
-            total += resource.row("frozen_balance_for_energy").optional("frozen_balance", 63) or 0
-    return total
-
-
-def _movements(asked: Asked, whom: bytes, what: told.Class) -> Walk:
-    contract = tron.account(asked.query["contract_address"], "token") if "contract_address" in asked.query else None
+def _movements(asked: Asked, of: told.MovementsQuestion) -> Walk:
+    whom, what = of.address, of.what
+    contract = None if of.asset is None else of.asset.contract
     rows: list[told.Movement] = []
     names: set[str] = set()
     begin = 0
@@ -210,8 +199,7 @@ def _movements(asked: Asked, whom: bytes, what: told.Class) -> Walk:
             raise DecodeError("a page has no rows and names a next one: its pages do not end")
         cursors.add(cursor)
         path = asked.page(**start, fingerprint=cursor)
-    asset = None if contract is None else told.Asset(contract)
-    return told.Movements(whom, what, asset, asked.first, tuple(rows))
+    return told.Movements(whom, what, of.asset, asked.first, tuple(rows), since=begin // 1000 if begin else None)
 
 
 def _token(row: Row, when: int, whom: bytes, contract: bytes | None) -> list[told.Movement]:
@@ -262,13 +250,3 @@ def _internal(row: Row, when: int, whom: bytes) -> tuple[str, list[told.Movement
         if amount := values.whole(name_of, 63):
             moved.append(place.move("internal", told.Asset(number=number), sender, recipient, amount))
     return f"{place.txid.hex()} {name}", moved
-
-
-def _transaction(request: str, txid: bytes) -> Walk:
-    sent = parsed((yield Step(request)), "the transaction")
-    if sent == {}:
-        return Refusal("it does not know the transaction")
-    info = parsed((yield Step(written("/wallet/gettransactioninfobyid", {"value": txid.hex()}))), "its outcome")
-    if info == {}:
-        return Refusal("the transaction is in no block yet")
-    return tron.transaction(txid, sent, info)

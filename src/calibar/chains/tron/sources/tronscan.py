@@ -14,6 +14,7 @@ calls moved. A count that is wrong together with its list shows only in a balanc
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Generator, Iterator
 from itertools import pairwise
 from typing import Final, NamedTuple
@@ -75,8 +76,10 @@ class Tronscan(Pages):
                     "contract_address": None if contract is None else to_base58(contract),
                 }  # fmt: skip
                 return written(path, query, first)
-            case _:
+            case told.NewestQuestion():
                 return _NEWEST
+            case told.BlockQuestion():
+                return Refusal(told.NO_BLOCKS)
 
     def plan(self, request: str) -> Plan:
         """How a request is answered."""
@@ -92,19 +95,34 @@ def read(request: str, response: bytes) -> Iterator[told.Told]:
     return walks.read_again(plan, request, response)
 
 
+def question_of(request: str) -> told.Question | None:
+    """What a kept request asks; None for one that is no question."""
+    return walks.question_of(plan, request)
+
+
 def plan(request: str) -> Plan:
     """How a request is answered. Raises DecodeError for one that is none."""
     if request == _NEWEST:
-        return Plan(_newest(), single=True)
+        return Plan(_newest(), single=True, of=told.NewestQuestion())
     sent, _, name = request.partition("#asset=")
     asked = taken_apart(sent)
     if asked.path == "/api/account" and name:
-        return Plan(_holding(asked, name), single=True)
+        whom = tron.account(asked.query.get("address", ""), "address")
+        return Plan(_holding(asked, name), single=True, of=told.HoldingQuestion(whom, tron.asset_named(name)))
     if asked.path == "/api/transaction-info" and not name:
-        return Plan(_transaction(asked))
+        txid = asked.query.get("hash", "")
+        if not re.fullmatch(r"[0-9a-f]{64}", txid):
+            raise DecodeError("the request's transaction is no hash")
+        return Plan(_transaction(asked), of=told.TransactionQuestion(bytes.fromhex(txid)))
     if asked.path not in _CLASSES or name:
         raise DecodeError("a request is none of those that tell of the chain")
-    return Plan(_movements(asked, _CLASSES[asked.path]))
+    what = _CLASSES[asked.path]
+    asset = None
+    if "contract_address" in asked.query:
+        asset = told.Asset(tron.account(asked.query["contract_address"], "token"))
+    whom = tron.account(asked.query.get(_PATHS[what][1], ""), "address")
+    of = told.MovementsQuestion(whom, what, 0, asked.first, asset)
+    return Plan(_movements(asked, of), of=of)
 
 
 def _answer(body: bytes, what: str) -> Row:
@@ -183,9 +201,8 @@ class _List(NamedTuple):
         return _Listed(when, height, name, () if row.flag("revert") else tuple(moved))
 
 
-def _movements(asked: Asked, what: told.Class) -> Walk:
-    contract = tron.account(asked.query["contract_address"], "token") if "contract_address" in asked.query else None
-    listed = _List(asked, what, tron.account(asked.query.get(_PATHS[what][1], ""), "address"), contract)
+def _movements(asked: Asked, of: told.MovementsQuestion) -> Walk:
+    listed = _List(asked, of.what, of.address, None if of.asset is None else of.asset.contract)
     newest = yield from _block(_NEWEST, "the last block")
     end, begin = newest.milliseconds("timestamp"), 0
     if asked.first:
@@ -225,8 +242,7 @@ def _movements(asked: Asked, what: told.Class) -> Walk:
     if len(set(names)) != len(names):
         raise DecodeError("a transfer is listed twice")
     moved = tuple(movement for row in whole for movement in row.moved if upto is None or row.height <= upto)
-    asset = None if contract is None else told.Asset(contract)
-    return told.Movements(listed.whom, what, asset, asked.first, moved, upto is not None, upto)
+    return told.Movements(listed.whom, of.what, of.asset, asked.first, moved, upto is not None, upto)
 
 
 def _window(

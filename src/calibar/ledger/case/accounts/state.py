@@ -7,7 +7,7 @@ asset is whole only where what it leaves is what the address is said to have.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import chain
 from typing import Final
 
@@ -19,9 +19,11 @@ from calibar.chains.remote.transfers_told import (
     Holding,
     Movement,
     Movements,
+    MovementsQuestion,
     Newest,
     Said,
     Told,
+    TooMany,
     Transaction,
 )
 
@@ -46,8 +48,16 @@ class AccountState:
     chain: str
     blocks: dict[int, Facts] = field(default_factory=dict)
     """Whole blocks, by height."""
+    _block_of: dict[bytes, int] = field(default_factory=dict)
+    """Heights of the transactions in whole blocks."""
+    blocks_upto: dict[int, int] = field(default_factory=dict)
+    """Which height the chain was known up to when a block was told last."""
     listed: dict[tuple[Address, Class], dict[tuple[str, Asset | None], Movements]] = field(default_factory=dict)
     """Each server's last listing of an address, of all assets or of one."""
+    listed_upto: dict[tuple[Address, Class, str, Asset | None], int] = field(default_factory=dict)
+    """Up to which height a listing stands: the last block that its server had named."""
+    too_many: dict[tuple[Address, Class, Asset | None], dict[str, MovementsQuestion]] = field(default_factory=dict)
+    """Listings that servers have more rows of than were asked for: each with the last such question."""
     transactions: dict[bytes, dict[str, Transaction]] = field(default_factory=dict)
     """By id and server."""
     holdings: dict[tuple[Address, Asset], dict[str, tuple[Holding, int]]] = field(default_factory=dict)
@@ -56,7 +66,7 @@ class AccountState:
     said: dict[bytes, Said] = field(default_factory=dict)
     """What tokens are said to say of themselves, by contract; the first word stays."""
     left: list[bytes] = field(default_factory=list)
-    """Transactions of blocks that another branch took."""
+    """Transactions of blocks that another branch took, or that a server listed and lists no more."""
     refused: list[tuple[str, str]] = field(default_factory=list)
     """(server, what): told, and cannot be true."""
 
@@ -80,8 +90,11 @@ class AccountState:
             upto = max(self.tip_of(place), told.height if told.height is not None else -1)
             self.holdings.setdefault((told.address, told.asset), {})[place] = (told, upto)
         elif isinstance(told, Movements):
-            self.listed.setdefault((told.address, told.what), {})[place, told.asset] = told
+            self._learn_listing(told, place)
             self._learn_rows(told.rows)
+        elif isinstance(told, TooMany):
+            asked = told.asked
+            self.too_many.setdefault((asked.address, asked.what, asked.asset), {})[place] = asked
         else:
             self.transactions.setdefault(told.txid, {})[place] = told
             self._learn_rows(told.rows)
@@ -103,12 +116,57 @@ class AccountState:
         for _, rows in chain(self.listings, self.by_themselves):
             yield from rows
 
+    def in_blocks(self) -> set[bytes]:
+        """Ids of the transactions in whole blocks."""
+        return set(self._block_of)
+
     def _learn_block(self, told: Block) -> None:
+        """A block takes the place of another at its height, and of any that has one of its transactions: a transaction
+        is in one block, and the later word says in which."""
+        here = dict.fromkeys(map(bytes, told.facts.tx_hash), told.height)
         known = self.blocks.get(told.height)
+        others = {self._block_of[hash_] for hash_ in here.keys() & self._block_of.keys()} - {told.height}
         if known is not None and bytes(known.block_hash[0]) != bytes(told.facts.block_hash[0]):
-            stay = set(map(bytes, told.facts.tx_hash))
-            self.left += [hash_ for hash_ in map(bytes, known.tx_hash) if hash_ not in stay]
+            others.add(told.height)
+        for height in sorted(others):
+            gone = list(map(bytes, self.blocks.pop(height).tx_hash))
+            self._block_of = {hash_: at for hash_, at in self._block_of.items() if at != height}
+            self.left += [hash_ for hash_ in gone if hash_ not in here]
+        self._block_of |= here
         self.blocks[told.height] = told.facts
+        self.blocks_upto[told.height] = self.tip
+
+    def _learn_listing(self, told: Movements, place: str) -> None:
+        """From its first block on it takes the place of what the same server listed before."""
+        listings = self.listed.setdefault((told.address, told.what), {})
+        related = {
+            asset: listing
+            for (by, asset), listing in listings.items()
+            if by == place and (asset == told.asset or None in (asset, told.asset))
+        }
+        before = related.pop(told.asset, None)
+        merged = told
+        if told.first and before is not None:
+            rows, capped = rows_outside(before, told) + told.rows, before.capped or told.capped
+            merged = replace(told, rows=rows, first=min(before.first, told.first), capped=capped)
+        listings[place, told.asset] = merged
+        self.listed_upto[told.address, told.what, place, told.asset] = self.tip_of(place)
+        self.too_many.get((told.address, told.what, told.asset), {}).pop(place, None)
+        if told.capped:
+            return
+        for asset, other in related.items():
+            listings[place, asset] = replace(other, rows=rows_outside(other, told))
+        stay = {row.txid for row in told.rows}
+        for other in (*related.values(), *([] if before is None else [before])):
+            outside = {row.txid for row in rows_outside(other, told)}
+            self._withdraw({row.txid for row in other.rows} - outside - stay, place)
+
+    def _withdraw(self, txids: set[bytes], place: str) -> None:
+        """What a server listed and lists no more it does not tell by itself either: a branch took the block."""
+        for txid in sorted(txids):
+            self.transactions.get(txid, {}).pop(place, None)
+            if all(row.txid != txid for row in self.rows()):
+                self.left.append(txid)
 
     def _learn_rows(self, rows: tuple[Movement, ...]) -> None:
         """What tokens are called."""
@@ -140,3 +198,14 @@ class AccountState:
     def servers(self) -> list[str]:
         """Who told."""
         return sorted({place for place, _ in chain(self.listings, self.by_themselves)} | set(self.newest))
+
+
+def rows_outside(listing: Movements, later: Movements) -> tuple[Movement, ...]:
+    """The rows of a listing that a later one says nothing of: of other assets, or before its first block."""
+
+    def is_before(row: Movement) -> bool:
+        if row.height is not None:
+            return row.height < later.first
+        return row.time is not None and later.since is not None and row.time < later.since
+
+    return tuple(row for row in listing.rows if later.asset not in (None, row.asset) or is_before(row))
