@@ -63,7 +63,7 @@ def make_flows(transfers: int, holders: int, decimals: int = 6, seed: int = 1) -
         role=np.zeros(transfers, np.int64),
         step=np.arange(transfers),
         holder_rule=np.full(holders, -1),
-        opening=np.zeros(holders, np.int64),
+        known=np.full(holders, transfers),
     )
 
 

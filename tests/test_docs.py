@@ -352,7 +352,7 @@ def test_the_examples_of_account_chains_are_right(monkeypatch: pytest.MonkeyPatc
     backward, kernels = (importlib.import_module(f"calibar.kernels.{name}") for name in ("backward", "transfers"))
     text = words(DOCS / "tracing.md").partition("### Backward")[2]
     columns = np.array([0, 1, 2]), np.array([2, 2, 3]), limbs([400, 300, 500])[:, :2].copy()
-    flows = kernels.Flows(*columns, np.zeros(3, int), np.arange(3), np.full(4, -1), np.zeros(4, int))
+    flows = kernels.Flows(*columns, np.zeros(3, int), np.arange(3), np.full(4, -1), np.full(4, 3))
     for method, amount, sentence in (
         (0, 500, "are the 400 from X and 100 from Y"),
         (0, 450, "are the 400 from X and 50 from Y"),

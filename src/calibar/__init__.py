@@ -204,11 +204,11 @@ def fetch(
     `policy` as in `Ledger.trace`. `tell` hears what a server on another machine will learn, before it is asked first.
     Raises calibar.errors.CalibarError; what was fetched until then is kept.
     """
-    from calibar.trail.cases import gather, is_account_case  # noqa: PLC0415
+    from calibar.trail.cases import gather, unit_of  # noqa: PLC0415
     from calibar.trail.policy import Policy  # noqa: PLC0415
 
     if follow and policy.get("unit") is None:
-        policy["unit"] = "address" if is_account_case(Path(path), references, network) else "coin"
+        policy["unit"] = unit_of(Path(path), references, network)
     rules = Policy(**_with_labels(policy)) if follow else None
     gather(Path(path), references, sources, network_name=network, policy=rules, tell=tell)
     return Ledger(path)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Literal, TypeVar
 
 from hypothesis import strategies as st
@@ -37,8 +37,8 @@ class History:
     assets: tuple[int, ...]
     """The asset of each holder."""
     transfers: tuple[Transfer, ...]
-    incomplete: frozenset[int] = frozenset()
-    """Holders whose history is incomplete from the start."""
+    incomplete: Mapping[int, int] = field(default_factory=dict)
+    """Holders whose history is incomplete, and the place of the transfer from which on."""
 
 
 @dataclass(frozen=True)
@@ -185,11 +185,12 @@ def histories(draw: st.DrawFn, conversions: bool = True, complete: bool = False)
     for _ in range(_number(draw, 1, _pick(draw, [4, 12, 30]))):
         chain.transaction()
     holders = range(accounts * assets)
-    incomplete = {h for h in holders if _number(draw, 0, 15) == 15} if _number(draw, 0, 3) == 3 else set()
     transfers = tuple(chain.transfers)
+    lacking = [h for h in holders if _number(draw, 0, 15) == 15] if _number(draw, 0, 3) == 3 else []
+    incomplete = {h: _pick(draw, [0, _number(draw, 0, len(transfers))]) for h in lacking}
     if complete:
-        transfers, incomplete = _covered(transfers, len(holders)), set()
-    return History(tuple(h // accounts for h in holders), transfers, frozenset(incomplete))
+        transfers, incomplete = _covered(transfers, len(holders)), {}
+    return History(tuple(h // accounts for h in holders), transfers, incomplete)
 
 
 def _covered(transfers: tuple[Transfer, ...], holders: int) -> tuple[Transfer, ...]:

@@ -187,7 +187,8 @@ class _Tracing:
         self.lists: list[Pieces] = [[] for _ in history.assets]
         self.hops: dict[int, int] = {}
         self.conversions: dict[int, _Given] = {}
-        self.trail = Trail(incomplete=set(history.incomplete))
+        self.incomplete = history.incomplete
+        self.trail = Trail()
 
     def stop(self, place: int, holder: int, reason: str, pieces: Pieces) -> None:
         for label, rule, units in pieces:
@@ -200,6 +201,8 @@ class _Tracing:
         if sender is None:
             return [(None, None, amount)]
         pieces = self.lists[sender]
+        if place >= self.incomplete.get(sender, place + 1):
+            self.trail.incomplete.add(sender)
         if size(pieces) < amount:
             self.stop(place, sender, INCOMPLETE, pieces)
             self.lists[sender] = []

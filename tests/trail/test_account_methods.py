@@ -52,7 +52,7 @@ def columns(history: History, policy: Policy) -> Flows:
         role=_ids([_ROLES[x.role] for x in moves]),
         step=_ids([x.tx for x in moves]),
         holder_rule=_ids(rules),
-        opening=_ids([int(holder in history.incomplete) for holder in holders]),
+        known=_ids([history.incomplete.get(holder, len(moves)) for holder in holders]),
     )
 
 

@@ -44,11 +44,11 @@ def command(
     REF is txid:vout, a txid or an address; REF=AMOUNT labels only that many satoshi of it.
     """
     from calibar import open as open_ledger  # noqa: PLC0415
-    from calibar.trail.cases import is_account_case  # noqa: PLC0415
+    from calibar.trail.cases import unit_of  # noqa: PLC0415
     from calibar.trail.policy import Policy  # noqa: PLC0415
 
     place = folder or Path(f"case-{re.sub(r'[^0-9A-Za-z]', '', references[0].partition('=')[0])[:12]}")
-    unit = "address" if is_account_case(place, references, options["network"]) else "coin"
+    unit = unit_of(place, references, options["network"])
     question = {"method": method, "max_hops": max_hops, "min_amount": min_amount, "asset": asset, **taken_out(options)}
     policy = Policy(unit=unit, **question)
     if options["sources"]:

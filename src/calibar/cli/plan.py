@@ -47,20 +47,18 @@ def write(
 
     REF is what it is for `calibar trace`.
     """
-    from calibar.ledger.case.case import Case, is_case  # noqa: PLC0415
-    from calibar.trail.cases import is_account_case, network_of  # noqa: PLC0415
+    from calibar.ledger.case.case import Case  # noqa: PLC0415
+    from calibar.trail.cases import network_asked, unit_of  # noqa: PLC0415
     from calibar.trail.fetching import Limits  # noqa: PLC0415
     from calibar.trail.plans.plan import describe  # noqa: PLC0415
     from calibar.trail.plans.upcoming import next_plan  # noqa: PLC0415
     from calibar.trail.policy import Policy  # noqa: PLC0415
 
-    unit = "address" if is_account_case(folder, references, network) else "coin"
+    unit = unit_of(folder, references, network)
     question = {"method": method, "max_hops": max_hops, "min_amount": min_amount, "asset": asset, **taken_out(rules)}
     policy = Policy(unit=unit, **question)
     announce_compilation()
-    if network is None and not is_case(folder):
-        network = network_of(references)
-    with Case.for_fetching(folder, network) as case:
+    with Case.for_fetching(folder, network_asked(folder, references, network)) as case:
         plan = next_plan(case, references, policy, Limits(history=most), newest=newest)
     if not plan.questions:
         click.echo("nothing is left to ask: trace the case, or look at later blocks with --newest")

@@ -18,12 +18,12 @@ _TRANSACTION = re.compile(r"[0-9a-fA-F]{64}(:\d+)?$")
 
 def _fetch(folder: Path, references: tuple[str, ...], policy: dict[str, Any]) -> None:
     """Fetch what the trail needs, where sources are named; takes their options out of `policy`."""
-    from calibar.trail.cases import is_account_case  # noqa: PLC0415
+    from calibar.trail.cases import unit_of  # noqa: PLC0415
     from calibar.trail.policy import Policy  # noqa: PLC0415
 
     options = {name: policy.pop(name) for name in SOURCE_OPTIONS}
     if options["sources"]:
-        unit = "address" if is_account_case(folder, references, options["network"]) else "coin"
+        unit = unit_of(folder, references, options["network"])
         rules = Policy(**{**policy, "unit": policy["unit"] or unit})
         show_report(fetch_into(folder, references, rules, options))
 

@@ -76,7 +76,7 @@ def command(
     REF is what it is for `calibar trace`. One line an event, or one JSON object a line.
     """
     from calibar.chains.bitcoin.sources.choose import is_here  # noqa: PLC0415
-    from calibar.trail.cases import is_account_case  # noqa: PLC0415
+    from calibar.trail.cases import unit_of  # noqa: PLC0415
     from calibar.trail.fetching import Limits  # noqa: PLC0415
     from calibar.trail.policy import Policy  # noqa: PLC0415
     from calibar.trail.watches import watching  # noqa: PLC0415
@@ -85,7 +85,7 @@ def command(
     if every < LEAST_S and not all(map(is_here, sources)):
         raise UsageError(f"--every {every:g} is too often for another's server; give {LEAST_S:g} or more")
     arguments = _split(run)
-    unit = "address" if is_account_case(folder, references, network) else "coin"
+    unit = unit_of(folder, references, network)
     question = {"method": method, "max_hops": max_hops, "min_amount": min_amount, "asset": asset, **taken_out(rules)}
     policy = Policy(unit=unit, **question)
     say = _sayer(json_file)
@@ -111,15 +111,16 @@ def _once(watch: Watching, say: Callable[[Mapping[str, Any]], None], arguments: 
     for words in watch.trouble:
         _note(words)
     moves = [event for event in events if event.what == "moved"]
-    for watched in held:
+    names = {watched.name for watched in held}
+    for watched in (*held, *(each for each in watch.unclear if each.name not in names)):
+        names.add(watched.name)
         for event in [move for move in moves if move.watched.name == watched.name] or [watch.state_of(watched)]:
             say(event.document())
-    names = {watched.name for watched in held}
     for event in events:
         if event.watched.name not in names or event.what == "back":
             say(event.document())
         _run(arguments, event.document())
-    return 1 if events else 0
+    return 1 if events or watch.unclear else 0
 
 
 def _watch(

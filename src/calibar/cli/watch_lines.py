@@ -42,14 +42,16 @@ def _line_of_accounts(document: Mapping[str, Any]) -> str:
     if document["event"] == "watching":
         assets = [f"{_asset(name, said)}: {_labels(said)}" for name, said in document["assets"].items()]
         line = f"watching {document['accounts']:,} accounts with {'; '.join(assets) or 'nothing'}"
+        if document["unclear"]:
+            line += f"; {document['unclear']:,} unclear"
         if document["not_watched"]:
-            line += f" and not {document['not_watched']:,} of which nobody told a history"
+            line += f"; not {document['not_watched']:,} of which nobody told a history"
         return f"{line}, as of block {document['height']}"
     what, name = _WORDS[document["event"]], f"{plain(document['account'])}, {_asset(document['asset'], document)}"
     line = f"{document['time']} {what}: {name} ({_labels(document)})"
     if document["event"] == "differs":
-        said = ", ".join(f"{plain(place)} {amount}" for place, amount in document["said"].items())
-        return f"{line}: its transfers leave {document['value']} base units, it is said to have: {said}"
+        said = ", ".join(f"{plain(place)} {amount}" for place, amount in document["said"].items()) or "nobody says"
+        return f"{line}: its transfers leave {document['value']} base units; what it has by its servers: {said}"
     if document["transfer"] is None:
         return line
     to = f" to {plain(document['to'])}" if document["to"] else ""

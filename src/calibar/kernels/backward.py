@@ -97,7 +97,7 @@ def trace_back(
         raise ValueError(f"transfer {damaged} is none")
     lists = _Lists(flows, method == LIFO)
     if holder is not None:
-        if not 0 <= holder < flows.opening.size:
+        if not 0 <= holder < flows.known.size:
             raise ValueError(f"there is no holder {holder}")
         asked = lists.of(holder).at_end
     else:
@@ -220,7 +220,7 @@ class _Lists:
         amounts = integers(self.flows.amount[events >> 1])
         pieces: deque[_Piece] = deque()
         drawn: dict[int, list[_Piece]] = {}
-        complete, has = not self.flows.opening[holder], 0
+        complete, has, known = True, 0, int(self.flows.known[holder])
         for event, amount in zip(events.tolist(), amounts, strict=True):
             flow, arrives = event >> 1, event & 1
             if amount == 0:
@@ -234,7 +234,7 @@ class _Lists:
             else:
                 parts = self._draw(pieces, amount)
                 has -= amount
-                if complete:
+                if complete and flow < known:
                     drawn[flow] = parts
         return _List(drawn, list(pieces))
 

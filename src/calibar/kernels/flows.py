@@ -119,8 +119,7 @@ def walk(
         raise ValueError("amounts are rows of two limbs, one for each rule, label or source")
     damaged = contradiction(flows, len(rules), sources, len(budgets), conversions)
     groups = 1 + max((int(ids.max()) for ids in conversions if ids.size), default=-1)
-    holders = np.zeros((flows.opening.size, h.HOLDER), np.uint64)
-    holders[:, h.OPEN] = flows.opening != 0
+    holders = np.zeros((flows.known.size, h.HOLDER), np.uint64)
     given = np.zeros((groups, h.HOLDER), np.uint64)
     tables = Tables(*(np.empty((FIRST_ROWS, width), np.uint64) for width in transfers.WIDTHS))
     tables.steps[0, 4] = 0
@@ -169,7 +168,7 @@ def contradiction(flows: Flows, rules: int, sources: Arrivals, labels: int, conv
 
     Raises ValueError where what was asked has no answer: rows of unequal number, labels or rules that are not there.
     """
-    count, holders = flows.sender.size, flows.opening.size
+    count, holders = flows.sender.size, flows.known.size
     columns = [flows.sender, flows.recipient, flows.amount, flows.role, flows.step]
     columns += [column for column in conversions if column.size]
     if any(len(column) != count for column in columns) or flows.holder_rule.size != holders:

@@ -50,8 +50,9 @@ class Flows(NamedTuple):
     """The transaction, never decreasing."""
     holder_rule: I64
     """By holder: the stop rule of kind HOLDER for what it receives; -1 for none."""
-    opening: I64
-    """By holder: 1 where the history is incomplete from the start."""
+    known: I64
+    """By holder: how many of all transfers come before the first that it may lack; from there on its history is
+    incomplete."""
 
 
 class Arrivals(NamedTuple):
@@ -209,8 +210,9 @@ def advance(
                     else:
                         end = h.draw_shares(method == h.HAIRCUT, holder, nodes, pool, low, up, segments, placed)
                 holder[LOW], holder[UP] = minus(holder[LOW], holder[UP], low, up)
-                ends = holder[OPEN] == ONE or (received >= 0 and given < 0)
-                reason = INCOMPLETE if holder[OPEN] == ONE else EXCHANGED
+                is_open = holder[OPEN] == ONE or flow >= flows.known[sender]
+                ends = is_open or (received >= 0 and given < 0)
+                reason = INCOMPLETE if is_open else EXCHANGED
                 for s in range(placed, end):
                     code = segments[s, CODE]
                     if code == CLEAN:

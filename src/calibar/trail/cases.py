@@ -41,10 +41,15 @@ def _begins(text: str, start: str) -> bool:
     return not is_hash and text.lower().startswith(start)
 
 
-def is_account_case(folder: Path, references: Sequence[str], network_name: str | None) -> bool:
-    """Whether a case is, or would be, of an account chain."""
-    name = read_settings(folder).network if is_case(folder) else network_name or network_of(references)
-    return name is not None and is_account_chain(name)
+def network_asked(folder: Path, references: Sequence[str], network_name: str | None) -> str | None:
+    """The network that is named or, for a case yet to be begun, that REFs tell; None where neither does."""
+    return network_of(references) if network_name is None and not is_case(folder) else network_name
+
+
+def unit_of(folder: Path, references: Sequence[str], network_name: str | None) -> str:
+    """What a trail in a case, or in one yet to be begun, follows: the policy's unit."""
+    name = read_settings(folder).network if is_case(folder) else network_asked(folder, references, network_name)
+    return "address" if name is not None and is_account_chain(name) else "coin"
 
 
 @contextmanager
@@ -65,8 +70,7 @@ def asking(
     `tell` hears what a server on another machine `learns`, before it is asked the first time. For the rest see
     `gather`.
     """
-    if network_name is None and not is_case(folder):
-        network_name = network_of(references)
+    network_name = network_asked(folder, references, network_name)
     name = network_name or (read_settings(folder).network if is_case(folder) else "mainnet")
     with ExitStack() as open_:
         case = open_.enter_context(Case.for_fetching(folder, name, known))

@@ -9,11 +9,20 @@ from calibar.trail.words import Text, plain
 
 
 def caveats(trail: Mapping[str, Any]) -> tuple[Text, ...]:
-    """One statement a line; none for a trail from whole blocks."""
+    """One statement a line; none for a trail from whole blocks that leaves nothing out."""
     ledger, holdings = trail["ledger"], trail.get("holdings", ())
-    if "case" not in ledger:
-        return ()
     found = [
+        Text(
+            f"{plain(asset)} came too and is not traced: it has transfers of 2^126 base units or more, which no honest "
+            "token has.",
+            f"También llegó {plain(asset)}, que no se rastrea: tiene transferencias de 2^126 unidades o más; ningún "
+            "token honesto las tiene.",
+        )
+        for asset in sorted({name for each in (trail, *trail.get("ledgers", ())) for name in each.get("left_out", ())})
+    ]
+    if "case" not in ledger:
+        return tuple(found)
+    found += [
         Text(
             "From a case: single transactions, fetched from servers and checked.",
             "De un caso: transacciones sueltas, obtenidas de servidores y verificadas.",

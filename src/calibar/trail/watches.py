@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from calibar.errors import UsageError
-from calibar.trail.accounts.watching import AccountWatch, KeptBack
-from calibar.trail.cases import Tell, asking, is_account_case
+from calibar.trail.accounts.hearing import KeptBack
+from calibar.trail.accounts.watching import AccountWatch
+from calibar.trail.cases import Tell, asking, unit_of
 from calibar.trail.fetching import Limits, Progress
 from calibar.trail.listening import Sparing
 from calibar.trail.policy import Policy
@@ -41,6 +42,10 @@ class Watching(Protocol):
     def held(self) -> Sequence[Any]:
         """Coins, or accounts."""
 
+    @property
+    def unclear(self) -> Sequence[Any]:
+        """What value came to and is not known to have left, though the sums do not say that it is there."""
+
     def document(self) -> dict[str, Any]:
         """What is watched, as JSON."""
 
@@ -69,14 +74,13 @@ def watching(
     """Open the case in `folder`, or begin one, and watch the trail of REFs; see `calibar.trail.cases.gather`."""
     if not sources:
         raise UsageError("name a server to ask: --source URL")
-    is_of_accounts = is_account_case(folder, references, network_name)
-    rules = policy or Policy(unit="address" if is_of_accounts else "coin")
+    unit = unit_of(folder, references, network_name)
+    rules = policy or Policy(unit=unit)
     with asking(
         folder, references, sources, network_name=network_name, learns="watches this trail", tell=tell,
-        keeping=KeptBack if is_of_accounts else Sparing,
+        keeping=KeptBack if unit == "address" else Sparing,
     ) as (case, opened, keep):  # fmt: skip
         if isinstance(keep, KeptBack):
-            unit = "address" if rules.unit == "coin" else rules.unit
             yield AccountWatch(case, opened, keep, references, replace(rules, unit=unit), limits, progress)
         else:
             yield Watch(case, opened, references, rules, limits, progress)

@@ -101,6 +101,8 @@ class Watch:
         self._coins: dict[Outpoint, Watched] = {}
         self.held: list[Watched] = []
         """Coins that labelled value rests in."""
+        self.unclear: list[Watched] = []
+        """None: what spends a coin is known, or nothing does."""
         self.unseen = 0
         """Coins of the trail that no server told of: they are not watched."""
         self.trouble: list[str] = []

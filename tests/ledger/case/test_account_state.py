@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -215,3 +217,60 @@ def test_a_transaction_is_in_one_block_and_the_later_word_says_in_which() -> Non
     assert snapshot(made).counts["transactions"] == 2
     made.learn(block(6, 4), "a")
     assert (made.left, made.in_blocks()) == ([two, one], {two})
+
+
+def known(made: AccountState) -> int:
+    """How many of the transfers come before the first that ME's history may lack."""
+    found = snapshot(made)
+    address = found.find_address(ME)
+    assert address is not None
+    holding = found.find_holding(0, address)
+    assert holding is not None
+    answer = found.known_transfers(np.array([holding]))
+    return int(answer[0])
+
+
+def test_what_was_whole_up_to_a_block_stays_so_whatever_is_said_later() -> None:
+    rows = listing(at(5, 1), at(6, 2), at(9, 4))
+    first = [("a", Newest(8)), ("a", listing(at(5, 1), at(6, 2))), ("a", Holding(ME, TOKEN, 3))]
+    later_word = [("a", Newest(12)), ("a", rows), ("a", Holding(ME, TOKEN, 5))]
+    assert known(state(*first)) == 2
+    assert known(state(*first, *later_word)) == 2
+    assert known(state(*later_word)) == 0
+    assert known(state(*first, *later_word, ("a", Holding(ME, TOKEN, 7)))) == 3
+
+
+def test_a_server_that_always_said_otherwise_leaves_nothing_known() -> None:
+    rows = listing(at(5, 1), at(6, 2))
+    honest = [("a", Newest(8)), ("a", rows), ("a", Holding(ME, TOKEN, 3))]
+    assert known(state(*honest, ("b", Newest(8)), ("b", Holding(ME, TOKEN, 5)))) == 0
+    assert known(state(*honest, ("b", Newest(9)), ("b", Holding(ME, TOKEN, 5)))) == 0
+    both = [*honest, ("b", Newest(8)), ("b", Holding(ME, TOKEN, 3))]
+    assert known(state(*both, ("b", Newest(9)), ("b", Holding(ME, TOKEN, 5)))) == 2
+
+
+def test_a_list_that_was_cut_takes_the_place_of_what_it_has_alone() -> None:
+    rows = [at(5, 1), at(6, 2), at(7, 3), at(8, 4)]
+    made = state(("a", Newest(9)), ("a", listing(*rows)), ("a", later(6, at(6, 5), capped=True, upto=6)))
+    assert sorted(amounts(made)) == [1, 3, 4, 5]
+
+
+def test_lists_that_do_not_adjoin_speak_for_what_is_after_the_gap() -> None:
+    first = [("a", Newest(9)), ("a", listing(at(5, 1)))]
+    made = state(*first, ("a", Newest(600)), ("a", later(500, at(550, 2))))
+    assert made.listed[ME, "token"]["a", None].first == 500
+    assert sorted(amounts(made)) == [1, 2]
+    made = state(*first, ("a", Newest(600)), ("a", later(10, at(550, 2))))
+    assert made.listed[ME, "token"]["a", None].first == 0
+
+
+def test_a_word_from_before_a_transfer_without_a_height_is_stale() -> None:
+    other = replace(at(None, 1, time=60), sender=ME, recipient=YOU)
+    made = state(("a", Newest(8)), ("a", listing(at(None, 2, time=50))), ("a", Holding(ME, TOKEN, 2)))
+    assert is_whole(made)
+    made.learn(Newest(9), "b")
+    made.learn(listing(at(None, 2, time=50), other), "b")
+    made.learn(Holding(ME, TOKEN, 1), "b")
+    assert is_whole(made)
+    assert made.is_fresh(ME, TOKEN, "b")
+    assert not made.is_fresh(ME, TOKEN, "a")

@@ -97,11 +97,10 @@ def read_again(plan: Callable[[str], Plan], request: str, response: bytes) -> It
         return
     try:
         planned = plan(over[1] if over else request)
-        if over:
-            if isinstance(planned.of, MovementsQuestion):
-                yield TooMany(replace(planned.of, most=int(over[2])))
-            return
         bodies = iter([response] if planned.single else _bodies(response))
+        if over:
+            yield _over(planned, bodies, int(over[2]))
+            return
         answer = _walked(planned.walk, bodies)
     except (AddressError, ChainError) as error:
         raise DecodeError(str(error)) from None
@@ -117,6 +116,20 @@ def question_of(plan: Callable[[str], Plan], request: str) -> Question | None:
         return plan(_BEHIND.sub("", request)).of
     except (DecodeError, AddressError):
         return None
+
+
+def _over(planned: Plan, bodies: Iterator[bytes], most: int) -> TooMany:
+    """That a list has more rows than were wanted, which its kept pages must show."""
+    rows = 0
+    try:
+        rows = next(planned.walk).rows
+        for body in bodies:
+            rows = planned.walk.send(body).rows
+    except StopIteration as end:
+        rows = len(end.value.rows) if isinstance(end.value, Movements) else 0
+    if rows <= most or not isinstance(planned.of, MovementsQuestion):
+        raise DecodeError(f"what is kept is not a list of more than {most} transfers")
+    return TooMany(replace(planned.of, most=most))
 
 
 def _walked(walk: Walk, bodies: Iterator[bytes]) -> Told | Refusal:

@@ -213,8 +213,11 @@ class AccountSnapshot(View):
         """Of a case: servers by whose word a holding has what its transfers leave."""
         return []
 
-    def unknown_openings(self, holdings: NDArray[np.int64]) -> NDArray[np.bool_] | None:
-        """Of a case: of which holdings the history is not known whole; None: the chain's own rules say it."""
+    def known_transfers(self, holdings: NDArray[np.int64]) -> NDArray[np.int64] | None:
+        """Of a case: how many of all its transfers come before the first that each holding's history may lack.
+
+        None: the chain's own rules say it.
+        """
         return None
 
     def balance(self, holding: int, height: int | None = None) -> int:

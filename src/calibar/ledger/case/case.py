@@ -122,8 +122,8 @@ class Case:
         self.state = _new_state(self.settings)
         self.lies: list[Lie] = []
         """What servers told that cannot be true: kept as evidence, and taken in nowhere."""
-        self.node: str | None = None
-        """Kind of the node that answered, where one of an account chain did."""
+        self.kinds: set[str] = set()
+        """Kinds of servers that were asked."""
         self._log: Log | None = None
         for kept in read_kept(folder):
             self._take(kept.exchange)
@@ -208,6 +208,11 @@ class Case:
             return self.state
         raise LedgerError(f"{self.folder} is a case of {self.settings.network}, not of an account chain")
 
+    @property
+    def node(self) -> str | None:
+        """Kind of the node that was asked, where one of an account chain was."""
+        return next((kind for kind in NODES if kind in self.kinds), None)
+
     def transactions(self) -> set[bytes]:
         """Ids of all transactions that any server told, as hashed."""
         if isinstance(self.state, State):
@@ -216,13 +221,17 @@ class Case:
 
     def _take(self, exchange: Exchange) -> None:
         before = len(self.state.refused)
-        if exchange.kind in NODES:
-            self.node = exchange.kind
+        self.kinds.add(exchange.kind)
         try:
-            for told in read_exchange(exchange):
-                self.state.learn(told, exchange.place)
+            told = list(read_exchange(exchange))
+            for one in told:
+                self.state.learn(one, exchange.place)
+            if not told and isinstance(self.state, AccountState):
+                self.state.refuse(question_of(exchange), exchange.place)
         except (ChainError, DecodeError) as error:
             self.state.refused.append((exchange.place, str(error)))
+            if isinstance(self.state, AccountState):
+                self.state.refuse(question_of(exchange), exchange.place)
         self.lies += [Lie(place, what) for place, what in self.state.refused[before:]]
 
 

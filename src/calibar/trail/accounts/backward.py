@@ -16,7 +16,7 @@ from calibar.trail.accounts.assets import described
 from calibar.trail.accounts.document import written
 from calibar.trail.accounts.naming import transfer_name
 from calibar.trail.accounts.proof import proof_of
-from calibar.trail.accounts.references import Reference, asset_asked, resolve
+from calibar.trail.accounts.references import Reference, asset_asked, left_out, resolve
 from calibar.trail.accounts.selection import Selection, places, select
 from calibar.trail.document import Trail, digest_of
 from calibar.trail.policy import ACCOUNT_METHODS, DEFINITION, Policy
@@ -54,7 +54,7 @@ def trace_backward(references: Sequence[str], snapshot: AccountSnapshot, policy:
         "origins": content.origins(),
         "totals": content.totals(),
     }
-    document = written(document)
+    document = written(document | left_out(resolved))
     document["calibar"] = __version__
     document["digest"] = digest_of(document)
     return Trail(document)

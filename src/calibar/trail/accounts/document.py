@@ -22,7 +22,7 @@ from calibar.trail.accounts.links import Link
 from calibar.trail.accounts.lookalikes import LookAlikes
 from calibar.trail.accounts.naming import transfer_name
 from calibar.trail.accounts.proof import proof_of
-from calibar.trail.accounts.references import Reference
+from calibar.trail.accounts.references import Reference, left_out
 from calibar.trail.document import Trail, digest_of
 from calibar.trail.policy import DEFINITION, Policy
 from calibar.trail.stops import labels_beside
@@ -82,7 +82,7 @@ def build(
         "holdings": holdings,
         "totals": content.totals(),
     }
-    return finished(document)
+    return finished(document | left_out(question.references))
 
 
 def finished(document: dict[str, Any]) -> Trail:

@@ -88,11 +88,12 @@ class AccountFetcher:
             if not pending:
                 break
             answered |= self._ask_one(source, pending, why)
-            everybody = self.limits.cross_check and any(isinstance(q, MovementsQuestion) for q in pending)
+            told_by_word = any(isinstance(q, MovementsQuestion | HoldingQuestion) for q in pending)
+            everybody = self.limits.cross_check and told_by_word
             if not everybody:
                 pending = [question for question in pending if question not in answered]
         self.report.lies = self.case.lies[self._lies :]
-        self.report.left = [self._shown(txid) for txid in self.state.left[self._left :]]
+        self.report.left = list(dict.fromkeys(map(self._shown, self.state.left[self._left :])))
         self.report.transactions = self._size() - self._known
         return {question: why.get(question, "no server told it") for question in wanted if question not in answered}
 
@@ -205,8 +206,7 @@ class AccountFetcher:
                 questions += [MovementsQuestion(address, what, self.limits.history, 0, only) for what in listings]
                 self._listed.add((address, asset))
             questions.append(HoldingQuestion(address, asset))
-        for question, why in self.ask(questions).items():
-            self.report.unanswered[self._listing(question)] = why
+        self._ask_of_accounts(questions)
         self._asked.update(wanted)
         self.case.commit()
 
@@ -218,7 +218,16 @@ class AccountFetcher:
             listings = classes_of(asset, self.state.chain)
             questions += [MovementsQuestion(address, what, self.limits.history, first, only) for what in listings]
             questions.append(HoldingQuestion(address, asset))
-        self.report.unanswered |= {self._listing(question): why for question, why in self.ask(questions).items()}
+        self._ask_of_accounts(questions)
+
+    def _ask_of_accounts(self, questions: list[Question]) -> None:
+        """Ask for lists and balances. A balance must not be older than the list beside it: one server is asked for both
+        of each account in turn, several for all lists first."""
+        parts = [questions]
+        if len(self.sources) > 1:
+            parts = [[q for q in questions if isinstance(q, MovementsQuestion) is lists] for lists in (True, False)]
+        for part in parts:
+            self.report.unanswered |= {self._listing(question): why for question, why in self.ask(part).items()}
 
     def _shown(self, txid: bytes) -> str:
         return txid.hex() if self.state.chain.startswith("tron:") else "0x" + txid.hex()

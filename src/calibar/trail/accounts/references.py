@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +16,7 @@ from calibar.ledger.accounts.schema import NOBODY
 from calibar.ledger.accounts.snapshot import AccountSnapshot
 from calibar.trail.accounts.naming import find_transfers, is_hash
 
+_TOO_MUCH = 1 << 126
 _AMOUNT = re.compile(r"[0-9]{1,78}")
 FORMS = "a REF is hash:index of a transfer, a transaction's hash or an address, with =AMOUNT in base units for a part"
 
@@ -26,6 +29,21 @@ class Reference:
     transfers: NDArray[np.int64]
     amount: int | None
     """Base units to label; None: all of it."""
+    left_out: tuple[str, ...] = ()
+    """Assets that an address received too, and that are not traced: their amounts are none that an honest token has."""
+
+
+def left_out(references: Sequence[Reference]) -> dict[str, Any]:
+    """What a trail's document says of assets that REFs received and that are not traced."""
+    names = sorted({name for reference in references for name in reference.left_out})
+    return {"left_out": names} if names else {}
+
+
+def untraceable(snapshot: AccountSnapshot, asset: int, limit: int) -> bool:
+    """Whether an asset has transfers of 2^126 base units and more, which no honest token has."""
+    rows = np.flatnonzero(snapshot["transfers.asset"][:limit] == asset)
+    amounts = snapshot["transfers.amount"].reshape(-1, 4)[rows]
+    return bool((amounts[:, 2:].any(axis=1) | (amounts[:, 1] >> np.uint64(62) != 0)).any())
 
 
 def asset_asked(snapshot: AccountSnapshot, name: str | None) -> int | None:
@@ -57,14 +75,27 @@ def resolve(text: str, snapshot: AccountSnapshot, limit: int, asset: int | None)
     if found.size and not early.size:
         raise UsageError(f"{name} is later than the as-of height; raise --as-of, or leave it out")
     early = early[snapshot["transfers.recipient"][early] != NOBODY]
+    odd: list[int] = []
     if asset is not None:
         early = early[snapshot["transfers.asset"][early] == asset]
+    elif not is_hash(digest):  # anybody can send a token to an address
+        of = snapshot["transfers.asset"][early]
+        amounts = snapshot["transfers.amount"].reshape(-1, 4)[early]
+        odd = [
+            one
+            for one in np.unique(of).tolist()
+            if untraceable(snapshot, one, limit) or sum(integers(amounts[of == one])) >= _TOO_MUCH
+        ]
+        if (traceable := ~np.isin(of, odd)).any():
+            early = early[traceable]
+        else:
+            odd = []
     if not early.size:
         what = "nobody that asset" if asset is not None else "nobody"
         raise UsageError(f"{name} pays {what} in {snapshot.folder}; {FORMS}")
     if amount is not None:
         _check_amount(name, amount, early, snapshot)
-    return Reference(text, early, amount)
+    return Reference(text, early, amount, tuple(sorted(map(snapshot.asset_name, odd))))
 
 
 def _received(name: str, snapshot: AccountSnapshot) -> NDArray[np.int64]:

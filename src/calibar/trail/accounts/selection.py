@@ -14,6 +14,7 @@ from calibar.kernels import transfers as kernels
 from calibar.kernels.transfers import Conversions, Flows
 from calibar.ledger.accounts.snapshot import AccountSnapshot
 from calibar.trail.accounts.conversions import Conversion
+from calibar.trail.accounts.references import untraceable
 
 I64 = NDArray[np.int64]
 _ROLES = {FEE: kernels.FEE, BURNT_FEE: kernels.FEE, BURN: kernels.BURN, DESTROYED: kernels.BURN}
@@ -31,13 +32,6 @@ class Selection:
     conversions: Conversions
     groups: list[Conversion]
     assets: list[int]
-
-
-def untraceable(snapshot: AccountSnapshot, asset: int, limit: int) -> bool:
-    """Whether an asset has transfers of 2^126 base units and more, which no honest token has."""
-    rows = np.flatnonzero(snapshot["transfers.asset"][:limit] == asset)
-    amounts = snapshot["transfers.amount"].reshape(-1, 4)[rows]
-    return bool((amounts[:, 2:].any(axis=1) | (amounts[:, 1] >> np.uint64(62) != 0)).any())
 
 
 def select(
@@ -86,7 +80,7 @@ def select(
             role=role,
             step=np.cumsum(changes | (tx < 0)).astype(np.int64),
             holder_rule=np.full(holdings.size, -1, np.int64),
-            opening=_incomplete(snapshot, holdings, limit).astype(np.int64),
+            known=_known(snapshot, rows, holdings, limit),
         ),
         conversions=Conversions(given, received),
         groups=groups,
@@ -115,14 +109,20 @@ def places(rows: I64, transfers: NDArray[np.int64]) -> I64:
     return np.asarray(order[np.searchsorted(rows, transfers, sorter=order)], np.int64)
 
 
+def _known(snapshot: AccountSnapshot, rows: I64, holdings: I64, limit: int) -> I64:
+    """By holder: how many of the rows come before the first that its history may lack."""
+    known = snapshot.known_transfers(holdings)
+    if known is None:
+        return np.where(_incomplete(snapshot, holdings, limit), 0, rows.size)
+    return np.searchsorted(np.sort(rows), known).astype(np.int64)
+
+
 def _incomplete(snapshot: AccountSnapshot, holdings: I64, limit: int) -> NDArray[np.bool_]:
-    """Holders whose history the ledger cannot have whole.
+    """Holders whose history a chain's whole blocks cannot have whole.
 
     On an island all, but of a token whose contract was made on it. Of the chain's own coin all, where the transfers
     inside calls were not reported, or who had what before block 0 is not known.
     """
-    if (unknown := snapshot.unknown_openings(holdings)) is not None:
-        return unknown
     asset = snapshot["holdings.asset"][holdings]
     kinds = snapshot["assets.byte"].reshape(-1, 21)[:, 0]
     bad = np.full(snapshot.counts["assets"], snapshot.manifest.island)

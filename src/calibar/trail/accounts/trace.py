@@ -20,8 +20,8 @@ from calibar.trail.accounts.conversions import Conversion, conversions
 from calibar.trail.accounts.document import Question, build, holdings_of
 from calibar.trail.accounts.links import Link, as_conversion, read_links
 from calibar.trail.accounts.naming import find_transfers
-from calibar.trail.accounts.references import Reference, asset_asked, resolve
-from calibar.trail.accounts.selection import Selection, places, select, untraceable
+from calibar.trail.accounts.references import Reference, asset_asked, resolve, untraceable
+from calibar.trail.accounts.selection import Selection, places, select
 from calibar.trail.accounts.sweeps import Sweeps
 from calibar.trail.document import Trail
 from calibar.trail.policy import ACCOUNT_METHODS, Policy

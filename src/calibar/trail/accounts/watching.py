@@ -10,16 +10,15 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, Literal, NamedTuple
+from typing import Any, Final, Literal, NamedTuple
 
-from calibar.chains.bitcoin.sources.told import Exchange, Refusal
-from calibar.chains.remote.transfers_told import Explorer, Holding, NewestQuestion, Question, Told
-from calibar.errors import UsageError
+from calibar.chains.remote.transfers_told import Explorer, Question
+from calibar.errors import DamageError, UsageError
 from calibar.ledger.case.accounts.snapshot import CaseAccountSnapshot
 from calibar.ledger.case.case import Case
 from calibar.trail.accounts.fetching import AccountFetcher, Wanted
+from calibar.trail.accounts.hearing import Hearing, KeptBack
 from calibar.trail.accounts.table import decimals_of
 from calibar.trail.accounts.trace import trace
 from calibar.trail.fetching import REORGANISATION, Limits, Progress, Report
@@ -29,6 +28,8 @@ What = Literal["still", "moved", "back", "differs"]
 """Not moved; moved in a block; a move that was told of is undone; transfers leave something else than servers say."""
 
 
+_LATE_S: Final = 3600
+"""Seconds for which a step of which no height is told counts as late."""
 Name = tuple[str, str]
 """An account and an asset, as the trail names them."""
 
@@ -96,56 +97,6 @@ class Event:
         }
 
 
-class KeptBack:
-    """What servers answer in a round, kept back until it is known whether any of it is new."""
-
-    def __init__(self, case: Case) -> None:
-        self._case = case
-        self._waiting: list[Exchange] | None = None
-
-    def __call__(self, exchange: Exchange) -> None:
-        """See `told.Keep`."""
-        if self._waiting is None:
-            self._case.keep(exchange)
-        else:
-            self._waiting.append(exchange)
-
-    @contextmanager
-    def back(self) -> Iterator[None]:
-        """While this lasts nothing is kept; what was not let through by then is dropped."""
-        self._waiting = []
-        try:
-            yield
-        finally:
-            self._waiting = None
-
-    def let_through(self) -> None:
-        """Keep what was kept back, and what comes."""
-        waiting, self._waiting = self._waiting or [], None
-        for exchange in waiting:
-            self._case.keep(exchange)
-
-
-class _Hearing:
-    """A source, and what it told in this round."""
-
-    def __init__(self, source: Explorer) -> None:
-        self._inner = source
-        self.kind, self.place, self.chain = source.kind, source.place, source.chain
-        self.heard: dict[Question, object] = {}
-
-    def ask(self, questions: Sequence[Question]) -> Iterator[tuple[Question, Told | Refusal]]:
-        """As the source does."""
-        for question, told in self._inner.ask(questions):
-            if not isinstance(question, NewestQuestion):
-                self.heard[question] = told.amount if isinstance(told, Holding) else told
-            yield question, told
-
-    def close(self) -> None:
-        """Hang up."""
-        self._inner.close()
-
-
 class AccountWatch:
     """Accounts under watch. `trouble` is what the last round could not learn, in words."""
 
@@ -164,29 +115,39 @@ class AccountWatch:
 
         `kept` is what the sources give their exchanges to.
         """
-        self._case, self._sources, self._kept = case, [_Hearing(source) for source in sources], kept
+        self._case, self._sources, self._kept = case, [Hearing(source) for source in sources], kept
         self._references, self._policy, self._limits = references, policy, limits or Limits()
         self._progress, self._clock = progress, clock
         self._told: dict[tuple[str, Question], object] = {}
         self._steps: dict[_Step, Mapping[str, Any]] = {}
         self._watched: dict[Name, Account] = {}
-        self._differing: dict[Name, dict[str, str]] = {}
-        """What servers say that accounts have, where their transfers leave something else."""
+        self._unclear: dict[Name, dict[str, str]] = {}
+        """What servers say that accounts have, where their transfers do not make it."""
+        self._told_unclear: dict[Name, dict[str, str]] = {}
+        self._known: set[str] = set()
+        """Transactions that the case had at the last look."""
         self._tip: tuple[int | None, str | None] = None, None
         self.held: list[Account] = []
         """Accounts that labelled value rests in."""
+        self.unclear: list[Account] = []
+        """Accounts that it came to, and whose transfers do not make what they are said to have."""
         self.unseen = 0
         """Accounts of the trail of which nobody told a history: they are not watched."""
         self.trouble: list[str] = []
-        self._lies: list[str] = []
-        self._to_follow = False
+        self._liars: set[str] = set()
+        self._to_follow, self._stuck = False, list[str]()
+        self._early: list[Event] = []
+        """What is told with the first round."""
         try:
             self._look()
+            is_known = not (self.unseen or self.unclear)
         except UsageError:  # nothing of it is kept yet
+            is_known = False
+        if not is_known:
             fetcher = self._fetcher()
             fetcher.begin()
             fetcher.trail(references, policy)
-            self._look()
+            self._early = self._look(at_start=True)
         self._first = max(0, case.accounts.tip - REORGANISATION)
 
     def document(self) -> dict[str, Any]:
@@ -200,6 +161,7 @@ class AccountWatch:
             "event": "watching",
             "accounts": len(self.held),
             "assets": assets,
+            "unclear": len(self.unclear),
             "height": self._tip[0],
             "block": self._tip[1],
             "not_watched": self.unseen,
@@ -207,7 +169,7 @@ class AccountWatch:
 
     def state_of(self, watched: Account) -> Event:
         """How it stands with an account, by the last round."""
-        said, watched = self._differing.get(watched.name), self._watched.get(watched.name, watched)
+        said, watched = self._unclear.get(watched.name), self._watched.get(watched.name, watched)
         return Event("still" if said is None else "differs", int(self._clock()), watched, said=said or {})
 
     def round(self) -> list[Event]:
@@ -217,27 +179,31 @@ class AccountWatch:
             fetcher.begin()
             fetcher.again([watched.wanted for watched in self._watched.values()], self._first)
             heard = {(each.place, question): told for each in self._sources for question, told in each.heard.items()}
-            before, self._lies = self._lies, _words(fetcher.report)
-            self.trouble = list(self._lies)
-            is_new = not set(self._lies) <= set(before) or any(
-                self._told.get(key) != told for key, told in heard.items()
-            )
+            self.trouble = [*_words(fetcher.report), *self._stuck]
+            liars = {lie.place for lie in fetcher.report.lies}
+            nothing = object()
+            is_new = any(self._told.get(key, nothing) != told for key, told in heard.items())
+            is_new |= not liars <= self._liars
             self._told |= heard
+            self._liars = liars
             self._to_follow |= is_new
             if self._to_follow:
                 self._kept.let_through()
-        return self._followed() if self._to_follow else []
+        early, self._early = self._early, []
+        return early + (self._followed() if self._to_follow else [])
 
     def _followed(self) -> list[Event]:
         """Fetch the trail on, and what has become of it since it was followed last."""
         follower = self._fetcher()
+        events, self._stuck = list[Event](), list[str]()
         try:
             follower.trail(self._references, self._policy)
-            events = self._look()
             self._to_follow = False
-        except UsageError as error:
+            events = self._look()
+        except (UsageError, DamageError) as error:
             self.trouble.append(str(error))
-            events = []
+            if follower.sources:  # what is known cannot be followed: not before there is something new
+                self._to_follow, self._stuck = False, [str(error)]
         self._case.commit()
         self.trouble += [words for words in _words(follower.report) if words not in self.trouble]
         return events
@@ -251,35 +217,70 @@ class AccountWatch:
             source.heard.clear()
         return AccountFetcher(self._case, self._sources, self._limits, self._progress)
 
-    def _look(self) -> list[Event]:
-        """Follow the trail by what is kept, read off it whom to watch, and what became of those watched so far."""
+    def _look(self, *, at_start: bool = False) -> list[Event]:
+        """Follow the trail by what is kept, read off it whom to watch, and what became of those watched so far.
+
+        `at_start` a step is no news whose transaction the case had; later it is where its giver was unclear.
+        """
         snapshot = self._case.account_snapshot()
         trail = trace(self._references, snapshot, self._policy).document
         steps = _numbered(trail["steps"])
         known = {snapshot.tx_hash(row) for row in range(snapshot.counts["transactions"])}
         gone = [step for step in self._steps if step not in steps and step.txid not in known]
-        came = [step for step in steps if step not in self._steps]
+        more = [step for step in steps if step not in self._steps]
+        unclear_before = set() if at_start else set(self._unclear)
+        came = [step for step in more if step.txid not in self._known or (step.giver, step.asset) in unclear_before]
         events = [*self._moves("back", gone, self._steps), *self._moves("moved", came, steps)]
+        self._known = known
         self._steps = {step: row for step, row in self._steps.items() if step not in gone} | steps
         self._tip = snapshot.tip()
-        ended = {(step.giver, step.asset) for step in came} | {(step.taker, step.asset) for step in gone}
-        unmoved = {name: watched for name, watched in self._watched.items() if name not in ended}
-        lying = [row for row in trail["holdings"] if row["reason"] in ("unspent", "not looked at")]
-        rows = {(row["account"], row["asset"]): row for row in lying}
-        found = {name: _account(trail, snapshot, *name, row) for name, row in rows.items()}
-        differing = {name: said for name, row in rows.items() if (said := self._said_of(found[name], row))}
+        found, unclear, held = self._resting(trail, snapshot)
+        if not gone and any(row["reason"] in ("incomplete history", "not looked at") for row in trail["holdings"]):
+            reached = {(row["account"], row["asset"]) for row in trail["holdings"]}
+            reached |= {(step.giver, step.asset) for step in more}
+            for watched in (*self.held, *self.unclear):
+                if watched.name not in reached:  # what breaks the trail stands before it
+                    found[watched.name], unclear[watched.name] = watched, self._said_of(watched)
+        # A list may lag behind a balance: it is told what is unclear when it was so the time before too.
         now = int(self._clock())
-        events += [
-            Event("differs", now, found[name], said=said)
-            for name, said in differing.items()
-            if name in self._watched and said != self._differing.get(name)
-        ]
-        self._differing = differing
-        self.held = [found[name] for name, row in rows.items() if row["state"] == "held"]
-        self.unseen = len(rows) - len(self.held) - len(differing)
-        watched = {held.name: held for held in self.held} | {name: found[name] for name in differing}
-        self._watched = unmoved | self._lately(trail, snapshot) | watched
+        for name, said in unclear.items():
+            before = self._told_unclear.get(name)
+            is_told = before is not None and set(said.values()) == set(before.values())
+            if name in self._watched and name in self._unclear and not is_told:
+                events.append(Event("differs", now, found[name], said=said))
+                self._told_unclear[name] = said
+        self._to_follow |= any(name in self._watched and name not in self._unclear for name in unclear)
+        self._told_unclear = {name: said for name, said in self._told_unclear.items() if name in unclear}
+        self._unclear = unclear
+        self.held, self.unclear = [found[name] for name in held], [found[name] for name in unclear]
+        self.unseen = len(found) - len(held) - len(unclear)
+        resting = {account.name: account for account in (*self.held, *self.unclear)}
+        self._watched = self._lately(trail, snapshot) | resting
         return events
+
+    def _resting(
+        self, trail: Mapping[str, Any], snapshot: CaseAccountSnapshot
+    ) -> tuple[dict[Name, Account], dict[Name, dict[str, str]], list[Name]]:
+        """Accounts that value rests in or was lost at; what is said of those that are unclear; those that hold it, also
+        by a word that is not of the last block."""
+        found, unclear, held = dict[Name, Account](), dict[Name, dict[str, str]](), list[Name]()
+        rows: dict[Name, list[Mapping[str, Any]]] = {}
+        for row in trail["holdings"]:
+            if row["reason"] in ("unspent", "not looked at", "incomplete history"):
+                rows.setdefault((row["account"], row["asset"]), []).append(row)
+        for name, mine in rows.items():
+            sums: Counter[str] = Counter()
+            for row in mine:
+                sums.update({label: int(amount) for label, amount in row["traced"].items()})
+            traced = {label: str(amount) for label, amount in sorted(sums.items())}
+            account = found[name] = _account(trail, snapshot, *name, {"value": mine[0]["value"], "traced": traced})
+            said = self._said_of(account)
+            if any(row["reason"] == "incomplete history" for row in mine) or set(said.values()) - {account.value}:
+                if self._case.accounts.is_listed(*account.wanted):
+                    unclear[name] = said
+            elif said:
+                held.append(name)
+        return found, unclear, held
 
     def _moves(self, what: What, steps: Sequence[_Step], rows: Mapping[_Step, Mapping[str, Any]]) -> Iterator[Event]:
         """Of steps from watched accounts."""
@@ -288,18 +289,24 @@ class AccountWatch:
             if watched is not None:
                 yield Event(what, int(self._clock()), watched, rows[step])
 
-    def _said_of(self, account: Account, row: Mapping[str, Any]) -> dict[str, str]:
-        """What servers say that an account has, where its history is listed and leaves something else."""
-        if row["state"] == "held" or not self._case.accounts.is_listed(*account.wanted):
+    def _said_of(self, account: Account) -> dict[str, str]:
+        """What servers say that an account has: as of the last block that each named, or else what they said last."""
+        state = self._case.accounts
+        if not state.is_listed(*account.wanted):
             return {}
-        told = self._case.accounts.holdings.get(account.wanted, {})
-        said = {place: str(holding.amount) for place, (holding, _) in told.items()}
-        return said if set(said.values()) - {account.value} else {}
+        told = state.holdings.get(account.wanted, {})
+        fresh = [place for place in told if state.is_fresh(*account.wanted, place)]
+        return {place: str(told[place][0].amount) for place in fresh or told}
 
     def _lately(self, trail: Mapping[str, Any], snapshot: CaseAccountSnapshot) -> dict[Name, Account]:
         """Who gave traced value so lately that another branch may take that back."""
         settled = self._case.accounts.tip - REORGANISATION
-        late = [step for step in trail["steps"] if step["height"] is not None and step["height"] > settled]
+        long_ago = int(snapshot["blocks.time"].max(initial=0)) - _LATE_S
+        late = [
+            step
+            for step in trail["steps"]
+            if (step["time"] > long_ago if step["height"] is None else step["height"] > settled)
+        ]
         names = {(row["account"], step["asset"]) for step in late for row in step["inputs"] if row["traced"]}
         nothing = {"value": "0", "traced": {}}
         return {name: _account(trail, snapshot, *name, nothing) for name in sorted(names)}

@@ -277,7 +277,8 @@ class AccountPart:
     def ledger(self) -> dict[str, Any]:
         """Which it is, and how far it goes."""
         height, tip = self.snapshot.tip()
-        return {"network": self.network, "height": height, "tip": tip} | self.snapshot.caveats()
+        left_out = account_references.left_out([reference for _, reference in self.named])
+        return {"network": self.network, "height": height, "tip": tip} | self.snapshot.caveats() | left_out
 
     def walk(self, births: Sequence[Birth]) -> Reached:
         """See Part."""

@@ -94,7 +94,7 @@ def _flows(books: Books) -> Flows:
         role=np.array([line.role for line in lines], np.int64),
         step=np.arange(len(lines)),
         holder_rule=np.full(holders, -1, np.int64),
-        opening=np.zeros(holders, np.int64),
+        known=np.full(holders, len(lines)),
     )
 
 

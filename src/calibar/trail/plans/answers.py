@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from calibar.chains.bitcoin.sources import fields as checked
 from calibar.chains.bitcoin.sources.choose import is_here
@@ -66,12 +66,25 @@ def run_plan(plan: Plan, source: str, to: Path) -> Iterator[tuple[Question, bool
                 server = open_.enter_context(closing(open_server(source, plan.network, keep)))
                 for is_first in (True, False):
                     asked = [one for one in plan.questions if isinstance(one, TipQuestion | NewestQuestion) == is_first]
-                    if asked:
-                        for question, told in server.ask(asked):
-                            yield question, not isinstance(told, Refusal)
+                    yield from _ask_all(server, asked)
         finally:
             if (Path(part) / NAME).exists():
                 (Path(part) / NAME).replace(to)
+
+
+def _ask_all(server: Any, questions: list[Question]) -> Iterator[tuple[Question, bool]]:
+    """Each question, and whether it was answered; what cannot be read costs one question, not those after it."""
+    waiting = questions
+    while waiting:
+        done: set[Question] = set()
+        try:
+            for question, told in server.ask(waiting):
+                done.add(question)
+                yield question, not isinstance(told, Refusal)
+            return
+        except DecodeError:
+            waiting = [question for question in waiting if question not in done]
+            yield waiting.pop(0), False
 
 
 def take(folder: Path, responses: Path) -> Taken:

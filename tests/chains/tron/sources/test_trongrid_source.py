@@ -131,6 +131,17 @@ def test_a_service_is_refused(many: Ledger) -> None:
         assert list(read(kept[0].request, kept[0].response)) == [told.TooMany(movements("value", most=30))]
 
 
+@pytest.mark.parametrize("body", [b"nothing at all", b"[]", b'["{}"]', b'["{\\"data\\": [], \\"success\\": true}"]'])
+def test_that_there_were_too_many_must_show_in_the_pages(many: Ledger, body: bytes) -> None:
+    with opened(TronGridLike(many, 20)) as (explorer, kept, _):
+        answer_of(explorer, movements("value", most=30))
+    (exchange,) = kept
+    assert list(read(exchange.request, exchange.response)) == [told.TooMany(movements("value", most=30))]
+    for request, response in ((exchange.request, body), (exchange.request.replace("30)", "3000)"), exchange.response)):
+        with pytest.raises(DecodeError):
+            list(read(request, response))
+
+
 def _meta(value: object) -> Callable[[Row], None]:
     return lambda page: page.update(meta=value)
 

@@ -192,7 +192,7 @@ class TronGridLike:
     change: Callable[[str, Row], object] = lambda _, page: page
 
     def __call__(self, path: str, query: dict[str, str]) -> Reply:
-        if path in ("/wallet/getnowblock", "/wallet/getblockbynum"):
+        if path in ("/walletsolidity/getnowblock", "/wallet/getblockbynum"):
             number = int(query.get("num", self.ledger.height))
             raw = {"number": number, "timestamp": START + 3000 * number}
             return 200, {"blockID": f"{number:064x}", "block_header": {"raw_data": raw}}

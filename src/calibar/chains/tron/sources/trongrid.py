@@ -1,8 +1,8 @@
 """TronGrid's API, version 1, and the node's own beside it: https://developers.tron.network/reference.
 
-What is kept is described in `calibar.chains.remote.walks`; paths begin with `/v1` or `/wallet`. Lists come oldest
-first, of what is confirmed; a page names the next by a fingerprint. A list from a block on begins with that block's
-own answer, which tells its time.
+What is kept is described in `calibar.chains.remote.walks`; paths begin with `/v1` or `/wallet`. All is asked as of the
+last confirmed block, which is the last that is named: some twenty blocks before the newest. Lists come oldest first; a
+page names the next by a fingerprint. A list from a block on begins with that block's own answer, which tells its time.
 
 It does not tell: of tokens' transfers the block and the place of the log (two that are alike in one transaction cannot
 be told from one that is listed twice), rewards that votes earn before they are withdrawn, exchanges' trades. Pages are
@@ -27,8 +27,10 @@ from calibar.errors import DecodeError
 
 A_PAGE: Final = 200
 _LIST: Final = re.compile(r"/v1/accounts/(T[1-9A-HJ-NP-Za-km-z]{33})/transactions(/trc20)?")
-_ACCOUNT: Final = re.compile(r"/v1/accounts/(T[1-9A-HJ-NP-Za-km-z]{33})#asset=([0-9A-Za-z_]{1,40})")
-_NEWEST: Final = "/wallet/getnowblock"
+_ACCOUNT: Final = re.compile(
+    r"(/v1/accounts/(T[1-9A-HJ-NP-Za-km-z]{33})\?only_confirmed=true)#asset=([0-9A-Za-z_]{1,40})"
+)
+_NEWEST: Final = "/walletsolidity/getnowblock"
 _CLASSES: Final[dict[str, told.Class]] = {"value": "value", "internal": "internal", "trc10": "trc10"}
 _FINGERPRINT: Final = re.compile(r"[!-~]{1,500}")
 
@@ -57,7 +59,7 @@ class TronGrid(Pages):
             case told.HoldingQuestion(account, asset):
                 name = "_" if asset == told.NATIVE else str(asset.number)
                 name = name if asset.contract is None else to_base58(asset.contract)
-                return f"/v1/accounts/{to_base58(account)}#asset={name}"
+                return f"/v1/accounts/{to_base58(account)}?only_confirmed=true#asset={name}"
             case told.MovementsQuestion(account, what, _, first, asset):
                 path = f"/v1/accounts/{to_base58(account)}/transactions"
                 query: dict[str, object] = {
@@ -101,9 +103,9 @@ def plan(request: str) -> Plan:
     if found := tron.TRANSACTION.fullmatch(request):
         return tron.transaction_plan(bytes.fromhex(found[1]))
     if found := _ACCOUNT.fullmatch(request):
-        whom = tron.account(found[1], "address")
-        of_asset = told.HoldingQuestion(whom, tron.asset_named(found[2]))
-        return Plan(_holding(request.partition("#")[0], whom, found[2]), single=True, of=of_asset)
+        whom = tron.account(found[2], "address")
+        balance = told.HoldingQuestion(whom, tron.asset_named(found[3]))
+        return Plan(_holding(found[1], whom, found[3]), single=True, of=balance)
     listed = re.sub(r"[#&]class=([a-z0-9]{1,10})$", "", request)
     asked = taken_apart(listed)
     found = _LIST.fullmatch(asked.path)

@@ -22,8 +22,6 @@ _SELDOM: Final[dict[Class, tuple[int, ...]]] = {
     "trc10": (INTERNAL, MINT, REWARD),
 }  # fmt: skip
 """Kinds that belong there, and that not every server lists."""
-_UNCONFIRMED: Final = 27
-"""TronGrid lists what is confirmed: what most of TRON's 27 producers have built on."""
 _SKEW: Final = 60
 """Seconds by which clocks of servers and blocks may differ."""
 _CALLED: Final[dict[Class, str]] = {
@@ -61,9 +59,7 @@ def _vouched_for(word: Word[Movements]) -> int:
     told = word.told
     if told.upto is not None:
         return told.upto
-    if told.capped or word.tip < 0:
-        return -1
-    return word.tip - _UNCONFIRMED if word.kind == "trongrid" else word.tip
+    return -1 if told.capped else word.tip
 
 
 def _missing(

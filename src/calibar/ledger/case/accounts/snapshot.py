@@ -79,10 +79,9 @@ class CaseAccountSnapshot(AccountSnapshot):
             raise UsageError(
                 f"--as-of {height} is outside the case, which knows the chain up to height {self.state.tip}"
             )
-        last = [row for row, known in enumerate(self._heights) if known is not None and known <= height]
-        if not last:
+        if not (blocks := self._blocks_upto(height)):
             raise UsageError(f"the case in {self.case_folder} has nothing in a block up to {height}")
-        return last[-1] + 1
+        return blocks
 
     def as_of(self, height: int | None) -> tuple[int, int | None]:
         """How many blocks are looked at, and up to which height."""
@@ -115,7 +114,8 @@ class CaseAccountSnapshot(AccountSnapshot):
     def who_says_it_has(self, holding: int) -> list[str]:
         """Servers by whose word a holding has what its transfers leave; none where a fresh word says otherwise.
 
-        A word is fresh where it is of the last block that its server named, and no transfer of the holding is later.
+        A word is fresh where it is of the last block that its server named, and no transfer of the holding is later or
+        came to be known later, where no height is told.
         """
         address = self.address_bytes(int(self["holdings.address"][holding]))
         asset = self.asset_told(int(self["holdings.asset"][holding]))
@@ -125,13 +125,40 @@ class CaseAccountSnapshot(AccountSnapshot):
         fresh = {
             place: told.amount
             for place, (told, upto) in self.state.holdings.get((address, asset), {}).items()
-            if upto >= max(self.state.tip_of(place), last if last is not None else -1)
+            if self.state.is_fresh(address, asset, place) and (last is None or upto >= last)
         }
         return sorted(fresh) if all(amount == left for amount in fresh.values()) else []
 
-    def unknown_openings(self, holdings: NDArray[np.int64]) -> NDArray[np.bool_]:
-        """Of which holdings the history is not known whole."""
-        return np.array([not self.is_whole(holding) for holding in holdings.tolist()], np.bool_)
+    def known_transfers(self, holdings: NDArray[np.int64]) -> NDArray[np.int64]:
+        """How many of all transfers come before the first that each holding's history may lack."""
+        return np.array([self._known(holding) for holding in holdings.tolist()], np.int64)
+
+    def _known(self, holding: int) -> int:
+        """All where the history is whole; else those up to the last block after which it was, by every server that ever
+        said what it has: its later word does not undo what its earlier one has shown."""
+        if self.is_whole(holding):
+            return self.counts["transfers"]
+        address = self.address_bytes(int(self["holdings.address"][holding]))
+        asset = self.asset_told(int(self["holdings.asset"][holding]))
+        if not self.state.is_listed(address, asset):
+            return 0
+        shown = []
+        for words in self.state.words.get((address, asset), {}).values():
+            agreed = (
+                blocks
+                for upto, amount in sorted(words, reverse=True)
+                if self._left(holding, blocks := self._blocks_upto(upto)) == amount
+            )
+            shown.append(next(agreed, 0))
+        return int(self["blocks.first_transfer"][min(shown, default=0)])
+
+    def _left(self, holding: int, blocks: int) -> int:
+        return self.balance_after(holding, blocks) if blocks else -1
+
+    def _blocks_upto(self, height: int) -> int:
+        """How many blocks there are up to a height; those of which no server said it stand before the next."""
+        last = [row for row, known in enumerate(self._heights) if known is not None and known <= height]
+        return last[-1] + 1 if last else 0
 
     def caveats(self) -> dict[str, Any]:
         """That it is a case, by its digest."""

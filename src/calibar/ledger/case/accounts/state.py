@@ -21,6 +21,7 @@ from calibar.chains.remote.transfers_told import (
     Movements,
     MovementsQuestion,
     Newest,
+    Question,
     Said,
     Told,
     TooMany,
@@ -62,9 +63,22 @@ class AccountState:
     """By id and server."""
     holdings: dict[tuple[Address, Asset], dict[str, tuple[Holding, int]]] = field(default_factory=dict)
     """What servers said last that addresses have, and up to which height that stands: the last block they had named."""
+    _seen: set[tuple[bytes, Address | None, Address | None, Asset, int]] = field(default_factory=set)
+    """Every transfer that was ever listed."""
+    _told: int = 0
+    """How many answers were learnt."""
+    word_at: dict[tuple[Address, Asset, str], int] = field(default_factory=dict)
+    gained_at: dict[tuple[Address, Asset], int] = field(default_factory=dict)
+    """Which answer was a server's last word of what an address has, and which brought the last transfer of which no
+    height is told: the order of both."""
+    words: dict[tuple[Address, Asset], dict[str, list[tuple[int, int]]]] = field(default_factory=dict)
+    """Such words of each server: up to which height, and how much."""
     newest: dict[str, Newest] = field(default_factory=dict)
     said: dict[bytes, Said] = field(default_factory=dict)
     """What tokens are said to say of themselves, by contract; the first word stays."""
+    refusals: dict[Question, dict[str, int]] = field(default_factory=dict)
+    """Questions (of lists without how many rows are wanted) to which a server told nothing, and up to which height that
+    stands."""
     left: list[bytes] = field(default_factory=list)
     """Transactions of blocks that another branch took, or that a server listed and lists no more."""
     refused: list[tuple[str, str]] = field(default_factory=list)
@@ -82,6 +96,7 @@ class AccountState:
 
     def learn(self, told: Told, place: str) -> None:
         """Take in what a server told; its later word takes the place of its earlier one."""
+        self._told += 1
         if isinstance(told, Block):
             self._learn_block(told)
         elif isinstance(told, Newest):
@@ -89,6 +104,8 @@ class AccountState:
         elif isinstance(told, Holding):
             upto = max(self.tip_of(place), told.height if told.height is not None else -1)
             self.holdings.setdefault((told.address, told.asset), {})[place] = (told, upto)
+            self.word_at[told.address, told.asset, place] = self._told
+            self._learn_word(told, place, upto)
         elif isinstance(told, Movements):
             self._learn_listing(told, place)
             self._learn_rows(told.rows)
@@ -98,6 +115,18 @@ class AccountState:
         else:
             self.transactions.setdefault(told.txid, {})[place] = told
             self._learn_rows(told.rows)
+
+    def refuse(self, question: Question | None, place: str) -> None:
+        """Note that a server told nothing to a question."""
+        if question is not None:
+            self.refusals.setdefault(without_most(question), {})[place] = self.tip_of(place)
+
+    def is_fresh(self, address: Address, asset: Asset, place: str) -> bool:
+        """Whether a server's word of what an address has is of the last block that it named, and was told after every
+        transfer of which no height is told."""
+        _, upto = self.holdings[address, asset][place]
+        told_before = self.word_at[address, asset, place] < self.gained_at.get((address, asset), -1)
+        return upto >= max(self.tip_of(place), 0) and not told_before
 
     @property
     def listings(self) -> Iterator[tuple[str, tuple[Movement, ...]]]:
@@ -130,6 +159,7 @@ class AccountState:
             others.add(told.height)
         for height in sorted(others):
             gone = list(map(bytes, self.blocks.pop(height).tx_hash))
+            self.blocks_upto.pop(height, None)
             self._block_of = {hash_: at for hash_, at in self._block_of.items() if at != height}
             self.left += [hash_ for hash_ in gone if hash_ not in here]
         self._block_of |= here
@@ -148,8 +178,11 @@ class AccountState:
         merged = told
         if told.first and before is not None:
             rows, capped = rows_outside(before, told) + told.rows, before.capped or told.capped
-            merged = replace(told, rows=rows, first=min(before.first, told.first), capped=capped)
+            adjoins = self.listed_upto[told.address, told.what, place, told.asset] >= told.first - 1
+            first = min(before.first, told.first) if adjoins else told.first
+            merged = replace(told, rows=rows, first=first, capped=capped)
         listings[place, told.asset] = merged
+        self._note_gains(told)
         self.listed_upto[told.address, told.what, place, told.asset] = self.tip_of(place)
         self.too_many.get((told.address, told.what, told.asset), {}).pop(place, None)
         if told.capped:
@@ -161,9 +194,27 @@ class AccountState:
             outside = {row.txid for row in rows_outside(other, told)}
             self._withdraw({row.txid for row in other.rows} - outside - stay, place)
 
+    def _learn_word(self, told: Holding, place: str, upto: int) -> None:
+        """A word of no later block than an earlier one takes its place: a branch did, or the earlier one was no word of
+        a block that there is. Of the same words in a row the first and the last stay."""
+        by_place = self.words.setdefault((told.address, told.asset), {})
+        words = [word for word in by_place.get(place, []) if word[0] < upto]
+        if [amount for _, amount in words[-2:]] == [told.amount] * 2:
+            words.pop()
+        by_place[place] = [*words, (upto, told.amount)]
+
+    def _note_gains(self, told: Movements) -> None:
+        """Transfers of which no height is told, and that nobody told before."""
+        for row in told.rows:
+            name = row.txid, row.sender, row.recipient, row.asset, row.amount
+            if row.height is None and name not in self._seen:
+                self.gained_at[told.address, row.asset] = self._told
+        self._seen.update((row.txid, row.sender, row.recipient, row.asset, row.amount) for row in told.rows)
+
     def _withdraw(self, txids: set[bytes], place: str) -> None:
         """What a server listed and lists no more it does not tell by itself either: a branch took the block."""
-        for txid in sorted(txids):
+        still = {row.txid for by, rows in self.listings if by == place for row in rows} if txids else set()
+        for txid in sorted(txids - still):
             self.transactions.get(txid, {}).pop(place, None)
             if all(row.txid != txid for row in self.rows()):
                 self.left.append(txid)
@@ -200,12 +251,18 @@ class AccountState:
         return sorted({place for place, _ in chain(self.listings, self.by_themselves)} | set(self.newest))
 
 
+def without_most(question: Question) -> Question:
+    """A question, of a list without how many rows are wanted."""
+    return replace(question, most=0) if isinstance(question, MovementsQuestion) else question
+
+
 def rows_outside(listing: Movements, later: Movements) -> tuple[Movement, ...]:
-    """The rows of a listing that a later one says nothing of: of other assets, or before its first block."""
+    """The rows of a listing that a later one says nothing of: of other assets, before its first block, or after where
+    it was cut."""
 
     def is_before(row: Movement) -> bool:
         if row.height is not None:
-            return row.height < later.first
+            return row.height < later.first or (later.capped and later.upto is not None and row.height > later.upto)
         return row.time is not None and later.since is not None and row.time < later.since
 
     return tuple(row for row in listing.rows if later.asset not in (None, row.asset) or is_before(row))
