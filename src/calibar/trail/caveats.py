@@ -13,10 +13,10 @@ def caveats(trail: Mapping[str, Any]) -> tuple[Text, ...]:
     ledger, holdings = trail["ledger"], trail.get("holdings", ())
     found = [
         Text(
-            f"{plain(asset)} came too and is not traced: it has transfers of 2^126 base units or more, which no honest "
-            "token has.",
-            f"También llegó {plain(asset)}, que no se rastrea: tiene transferencias de 2^126 unidades o más; ningún "
-            "token honesto las tiene.",
+            f"{plain(asset)} came too and is not traced: it came or moves in amounts of 2^126 base units or more; "
+            "no honest token does that.",
+            f"También llegó {plain(asset)}, que no se rastrea: llegó o se mueve en cantidades de 2^126 unidades o más; "
+            "ningún token honesto lo hace.",
         )
         for asset in sorted({name for each in (trail, *trail.get("ledgers", ())) for name in each.get("left_out", ())})
     ]

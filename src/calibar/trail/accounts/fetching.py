@@ -200,10 +200,8 @@ class AccountFetcher:
         second time, when what they have has shown that it is not all."""
         questions: list[Question] = []
         for address, asset in wanted:
-            only = asset if asset.contract is not None else None
             if (address, asset) in self._asked or not self.state.is_listed(address, asset):
-                listings = classes_of(asset, self.state.chain)
-                questions += [MovementsQuestion(address, what, self.limits.history, 0, only) for what in listings]
+                questions += self._lists(address, asset, 0)
                 self._listed.add((address, asset))
             questions.append(HoldingQuestion(address, asset))
         self._ask_of_accounts(questions)
@@ -214,11 +212,13 @@ class AccountFetcher:
         """Ask what addresses have of assets by now, and what they moved from a height on."""
         questions: list[Question] = []
         for address, asset in wanted:
-            only = asset if asset.contract is not None else None
-            listings = classes_of(asset, self.state.chain)
-            questions += [MovementsQuestion(address, what, self.limits.history, first, only) for what in listings]
-            questions.append(HoldingQuestion(address, asset))
+            questions += [*self._lists(address, asset, first), HoldingQuestion(address, asset)]
         self._ask_of_accounts(questions)
+
+    def _lists(self, address: bytes, asset: Asset, first: int) -> Iterator[MovementsQuestion]:
+        only = asset if asset.contract is not None else None
+        for what in classes_of(asset, self.state.chain):
+            yield MovementsQuestion(address, what, self.limits.history, first, only)
 
     def _ask_of_accounts(self, questions: list[Question]) -> None:
         """Ask for lists and balances. A balance must not be older than the list beside it: one server is asked for both

@@ -105,7 +105,7 @@ def plan(request: str) -> Plan:
     if found := _ACCOUNT.fullmatch(request):
         whom = tron.account(found[2], "address")
         balance = told.HoldingQuestion(whom, tron.asset_named(found[3]))
-        return Plan(_holding(found[1], whom, found[3]), single=True, of=balance)
+        return Plan(_holding(found[1], balance), single=True, of=balance)
     listed = re.sub(r"[#&]class=([a-z0-9]{1,10})$", "", request)
     asked = taken_apart(listed)
     found = _LIST.fullmatch(asked.path)
@@ -133,21 +133,20 @@ def _page(body: bytes) -> Row:
     return page
 
 
-def _holding(path: str, whom: bytes, name: str) -> Walk:
+def _holding(path: str, of: told.HoldingQuestion) -> Walk:
+    whom, contract, number = of.address, of.asset.contract, of.asset.number
     body = yield Step(path)
     rows = _page(body).rows("data", 1)
-    number = int(name) if re.fullmatch(r"[1-9][0-9]{0,18}", name, re.ASCII) else None
-    contract = None if name == "_" or number is not None else tron.account(name, "asset")
     if not rows:
         if contract is not None:
             return Refusal("the account was never activated: the server does not tell what tokens it has")
-        return told.Holding(whom, told.Asset(number=number), 0)
+        return told.Holding(whom, of.asset, 0)
     tron.is_of(rows[0], whom)
     if contract is None:
         return tron.holding(rows[0], whom, number)
     tokens = [(key, one) for one in rows[0].rows("trc20", 100_000) for key in one.values]
     held = [one.whole(key) for key, one in tokens if tron.account(key, "token in the answer") == contract]
-    return told.Holding(whom, told.Asset(contract), tron.at_most_one(held))
+    return told.Holding(whom, of.asset, tron.at_most_one(held))
 
 
 def _movements(asked: Asked, of: told.MovementsQuestion) -> Walk:

@@ -108,7 +108,8 @@ def plan(request: str) -> Plan:
     asked = taken_apart(sent)
     if asked.path == "/api/account" and name:
         whom = tron.account(asked.query.get("address", ""), "address")
-        return Plan(_holding(asked, name), single=True, of=told.HoldingQuestion(whom, tron.asset_named(name)))
+        balance = told.HoldingQuestion(whom, tron.asset_named(name))
+        return Plan(_holding(asked, balance), single=True, of=balance)
     if asked.path == "/api/transaction-info" and not name:
         txid = asked.query.get("hash", "")
         if not re.fullmatch(r"[0-9a-f]{64}", txid):
@@ -141,21 +142,18 @@ def _newest() -> Walk:
     return told.Newest(block.height("number"), block.digest("hash"))
 
 
-def _holding(asked: Asked, name: str) -> Walk:
-    whom = tron.account(asked.query.get("address", ""), "address")
-    contract = None if name == "_" else tron.account(name, "asset")
+def _holding(asked: Asked, of: told.HoldingQuestion) -> Walk:
+    if of.asset.number is not None:
+        raise DecodeError("a request is none of those that tell of the chain")
     row = _answer((yield Step(asked.page())), "the account")
-    if row.address("address", parse) != whom:
-        raise DecodeError("the account is another than was asked for")
-    if contract is None:
-        return told.Holding(whom, told.NATIVE, row.whole("balance", 63))
+    tron.is_of(row, of.address)
+    if of.asset == told.NATIVE:
+        return told.Holding(of.address, of.asset, row.whole("balance", 63))
     if not isinstance(row.values.get("trc20token_balances"), list):
         return Refusal("it does not tell what tokens the account has")
     tokens = row.rows("trc20token_balances", 100_000)
-    held = [one.whole("balance") for one in tokens if one.address("tokenId", parse) == contract]
-    if len(held) > 1:
-        raise DecodeError("the account: the token asked for is listed twice")
-    return told.Holding(whom, told.Asset(contract), sum(held))
+    held = [one.whole("balance") for one in tokens if one.address("tokenId", parse) == of.asset.contract]
+    return told.Holding(of.address, of.asset, tron.at_most_one(held))
 
 
 class _Listed(NamedTuple):
